@@ -1,0 +1,1 @@
+"""Several processes or real peers at once."""

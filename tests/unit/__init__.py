@@ -1,0 +1,1 @@
+"""One part at a time, its neighbours real where they are cheap."""

@@ -1,0 +1,1 @@
+"""The pages and the local API, as a browser meets them."""
