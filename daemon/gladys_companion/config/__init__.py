@@ -1,0 +1,31 @@
+"""One TOML file into one typed, frozen value; its mistakes are told with file, line, path and the nearest key."""
+
+from gladys_companion.config.options import (
+    Commands,
+    Config,
+    Discovery,
+    Gateway,
+    Link,
+    Local,
+    Retention,
+    address,
+    is_loopback,
+)
+from gladys_companion.config.reader import DEFAULT_PATH, Table, decode, load, secret
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Commands",
+    "Config",
+    "Discovery",
+    "Gateway",
+    "Link",
+    "Local",
+    "Retention",
+    "Table",
+    "address",
+    "decode",
+    "is_loopback",
+    "load",
+    "secret",
+]
