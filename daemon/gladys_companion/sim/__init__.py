@@ -1,0 +1,1 @@
+"""Simulated devices that real libraries take for real ones, for the demo, for tests and for authors of plug-ins."""
