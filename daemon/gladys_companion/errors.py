@@ -1,0 +1,151 @@
+"""What can go wrong, sorted by who must act.
+
+::
+
+    CompanionError            code, sentence, HTTP status and exit code of its own
+    |- ConfigError            the operator: a file, a line, a path (exit 78)
+    |- StoreError             the operator: the database can not be used as it is (exit 74)
+    |  |- StoreFull           disk full: nothing was stored (retried later)
+    |  |- StoreReadOnly       the directory or the file can not be written
+    |  |- StoreCorrupt        not a database, or a damaged one
+    |  |- StoreNewer          written by a newer program
+    |  `- StoreLocked         another process owns it
+    |- AuthError              the user: pair again, new key (the link parks)
+    |- Unavailable            nobody: back off and retry
+    |- Rejected               nobody can: settle with the reason
+    |- ProtocolError          the peer: drop that message and count it
+    `- RequestError           the sender of one request: told in the answer
+
+Anything else that we raise is a bug and ends the process.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "AuthError",
+    "CompanionError",
+    "ConfigError",
+    "ProtocolError",
+    "Rejected",
+    "RequestError",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "StoreNewer",
+    "StoreReadOnly",
+    "Unavailable",
+]
+
+
+class CompanionError(Exception):
+    """Root of ours. ``str()`` is a full sentence that says what to do; ``code`` never changes once released."""
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, sentence: str, **data: Any) -> None:
+        super().__init__(sentence)
+        self.data = data
+
+
+class ConfigError(CompanionError):
+    """The configuration can not be used; the sentence names file, line, path and the nearest valid key."""
+
+    code = "CONFIG"
+    exit_code = 78
+
+
+class StoreError(CompanionError):
+    """The database can not be used."""
+
+    code = "STORE"
+    status = 503
+    exit_code = 74
+
+
+class StoreFull(StoreError):
+    """The disk is full. The job that met it left no trace and may be tried again."""
+
+    code = "STORE_FULL"
+
+
+class StoreReadOnly(StoreError):
+    """The file or its directory can not be written."""
+
+    code = "STORE_READ_ONLY"
+
+
+class StoreCorrupt(StoreError):
+    """The file is not a database of ours, or is damaged. It was left as it is."""
+
+    code = "STORE_CORRUPT"
+
+
+class StoreNewer(StoreError):
+    """The file was written by a newer program. It was left as it is."""
+
+    code = "STORE_NEWER"
+
+
+class StoreLocked(StoreError):
+    """Another process owns the file."""
+
+    code = "STORE_LOCKED"
+
+
+class AuthError(CompanionError):
+    """A token or password was refused; only the user can change that."""
+
+    code = "AUTH"
+    status = 401
+    exit_code = 77
+
+
+class Unavailable(CompanionError):
+    """It can not be done now, and may be done later: back off and try again."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    exit_code = 69
+
+
+class Rejected(CompanionError):
+    """It can never be done: settle with this reason."""
+
+    code = "REJECTED"
+    status = 422
+    exit_code = 65
+
+
+class ProtocolError(CompanionError):
+    """The peer sent what its protocol does not allow. That message is dropped; the connection need not be."""
+
+    code = "PROTOCOL"
+    status = 400
+    exit_code = 76
+
+
+class RequestError(CompanionError):
+    """One request can not be served. Carries the status and the stable code of the answer's body.
+
+    Args:
+        status: HTTP status, 400 or more.
+        code: stable upper-case word, documented in ``docs/reference/errors.md``.
+        sentence: for a person; names the field, never contains a key.
+        data: further members of the error body, such as ``field`` or ``nearest``.
+    """
+
+    exit_code = 65
+
+    def __init__(self, status: int, code: str, sentence: str, **data: Any) -> None:
+        super().__init__(sentence, **data)
+        self.status = status  # type: ignore[misc]  # a class constant of the others, a value of each of these
+        self.code = code  # type: ignore[misc]
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body, shaped as Gladys' own: ``{"status", "error_code", "error_message", ...}``."""
+        return {"status": self.status, "error_code": self.code, "error_message": str(self), **self.data}

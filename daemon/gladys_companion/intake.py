@@ -1,0 +1,137 @@
+"""The only door in: an event is committed here, once, before anyone is told that it was.
+
+``submit`` answers with a receipt that is true at that moment; what changes afterwards is kept until ``receipts`` has
+handed it to the gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from sqlite_utils import Database
+
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.model import Event, Plan, Receipt, TargetReceipt
+from gladys_companion.store.journal import OPEN, Recorded, Settlement, receipt, record
+from gladys_companion.store.trace import told, untold
+from gladys_companion.store.writer import Store
+
+__all__ = ["Intake"]
+
+
+class _Waiter:
+    """Somebody who waits for an event's deliveries; ``left`` are the targets that have not settled."""
+
+    def __init__(self, targets: Iterable[TargetReceipt]) -> None:
+        self.left = {target.target for target in targets if target.state in OPEN}
+        self.done = asyncio.Event()
+
+
+class Intake:
+    """Takes events in, and tells what became of them.
+
+    Args:
+        store: the daemon's.
+        planner: ``Registry.plan``.
+        wake: told the lanes in which something new waits.
+        settle_within: for how many seconds a receipt waits for deliveries.
+        clock: wall and boot time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        planner: Callable[[Event], Plan],
+        *,
+        wake: Callable[[Iterable[str]], None],
+        settle_within: float = 1.0,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._store = store
+        self._planner = planner
+        self._wake = wake
+        self._settle_within = settle_within
+        self._clock = clock
+        self._waiters: dict[int, _Waiter] = {}
+        self._changed = asyncio.Event()
+        self.arrived = asyncio.Event()  # pulsed at each commit, for who follows the journal
+
+    async def submit(self, event: Event) -> Receipt:
+        """Commit an event and return its receipt, when its deliveries settled or ``settle_within`` passed.
+
+        Events are committed in the order in which the calls began.
+
+        Raises:
+            StoreError: nothing was stored; the sender has to keep it.
+        """
+        recorded = await self._store.write(self._job(event))
+        self._pulse()
+        self._supersede(recorded.superseded)
+        if not recorded.lanes:
+            return recorded.receipt
+        waiter = self._waiters[recorded.seq] = _Waiter(recorded.receipt.targets)
+        self._wake(recorded.lanes)
+        try:
+            async with asyncio.timeout(self._settle_within):
+                await waiter.done.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiters[recorded.seq]
+        # through the writer: behind every settlement that still saw somebody waiting, before every one that will not
+        return await self._store.write(lambda database: receipt(database, event.id))
+
+    def _job(self, event: Event) -> Callable[[Database], Recorded]:
+        clock = self._clock
+        return lambda database: record(
+            database, event, self._planner, self.waits, now=clock.now(), elapsed=clock.elapsed()
+        )
+
+    def _pulse(self) -> None:
+        self.arrived.set()
+        self.arrived = asyncio.Event()
+
+    def _supersede(self, superseded: Sequence[Settlement]) -> None:
+        if superseded:
+            self.settled(superseded)
+
+    def waits(self, seq: int) -> bool:
+        """Return whether somebody still waits for the receipt of an event (asked on the writer thread)."""
+        return seq in self._waiters
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Take note of deliveries that were committed as settled, or as waiting again."""
+        for one in settlements:
+            if one.state in OPEN:
+                continue
+            waiter = self._waiters.get(one.seq)
+            if waiter is None:
+                self._changed.set()
+                continue
+            waiter.left.discard(one.target)
+            if not waiter.left:
+                waiter.done.set()
+        self._pulse()
+
+    def changed(self) -> None:
+        """Take note that receipts changed by other means than a delivery (an id was bound)."""
+        self._changed.set()
+
+    async def receipts(self) -> AsyncIterator[Receipt]:
+        """Yield, oldest first, receipts that changed after their ack left; asked for the next, one counts as told.
+
+        Closed before that, it is yielded again by the next iterator, also after a crash.
+        """
+        after = 0
+        while True:
+            self._changed.clear()
+            page = await self._store.read(lambda database: untold(database, after))  # noqa: B023 - read at once
+            for seq, change, changed in page:
+                yield changed
+                tellings = [(seq, change)]
+                await self._store.write(lambda database: told(database, tellings))  # noqa: B023
+                after = seq
+            if not page:
+                after = 0
+                await self._changed.wait()

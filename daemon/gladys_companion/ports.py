@@ -1,0 +1,99 @@
+"""The narrow interfaces between the middle and everything that begins or ends an event.
+
+A plug-in implements one of these, and is named by an entry point of the group ``gladys_companion.drivers`` or
+``gladys_companion.sinks`` that points at a ``Plugin``. It may raise ``Unavailable`` (tried again later) and
+``Rejected`` (settled with the reason); whatever else it raises is caught at one named place and turns its status red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, runtime_checkable
+
+from aiohttp import ClientSession
+from msgspec import Struct
+from zeroconf.asyncio import AsyncZeroconf
+
+from gladys_companion.clock import Clock
+from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
+
+__all__ = ["Driver", "Kit", "Plugin", "Secrets", "Source", "Target"]
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Where an event ends."""
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Make it so, and return when that is confirmed.
+
+        Raises:
+            Unavailable: not now; the delivery stays pending and is tried again.
+            Rejected: never; the delivery settles with the sentence as its reason.
+        """
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where an event begins."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield what happens, for as long as the plug-in is open. Called once."""
+
+
+@runtime_checkable
+class Driver(Target, Source, Protocol):
+    """Drives one kind of device. ``services`` are the mDNS types it wants to see, such as ``_wled._tcp.local.``."""
+
+    services: Sequence[str]
+
+    def identify(self, service: Service) -> Device | None:
+        """Return the device that announces this, or None. Pure: identity and address only, nothing is asked."""
+
+    async def describe(self, device: Device) -> Sequence[Feature]:
+        """Ask the device what it can do. Must verify that it is the device it announced itself as.
+
+        Raises:
+            Unavailable: it did not answer; asked again later.
+            Rejected: it is not what it says, or can not be driven; the sentence is shown to the user.
+        """
+
+    def follow(self, device: Device) -> None:
+        """Take note of where a described device is now, and go on yielding its events from there. Returns at once.
+
+        ``device.away_since`` set means it was said to have left the network; ``forget`` ends it.
+        """
+
+    def forget(self, device_id: str) -> None:
+        """Stop following."""
+
+    def discover(self) -> AsyncIterator[Device]:
+        """Yield devices that do not speak mDNS, for as long as the plug-in is open; most drivers yield nothing."""
+
+
+class Secrets(Protocol):
+    """What a plug-in gains at run time and must keep to itself (pairings, link keys): its own rows only."""
+
+    async def get(self, name: str) -> bytes | None:
+        """Return the secret of that name."""
+
+    async def set(self, name: str, value: bytes | None) -> None:
+        """Keep it, or with None forget it; returns when committed."""
+
+
+class Kit(Struct, frozen=True, kw_only=True):
+    """All that a plug-in is given. ``registry()`` is the snapshot of this moment."""
+
+    clock: Clock
+    zeroconf: AsyncZeroconf
+    http: ClientSession
+    secrets: Secrets
+    registry: Callable[[], RegistrySnapshot]
+
+
+class Plugin(Struct, frozen=True, kw_only=True):
+    """What an entry point names: the type of its table in the TOML (defaults included), and how to open it."""
+
+    config: type[Struct]
+    open: Callable[[Any, Kit], AbstractAsyncContextManager[Target]]

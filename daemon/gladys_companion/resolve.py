@@ -1,0 +1,131 @@
+"""``plan()``: what is to become of an event. Pure and total: an event and a registry snapshot in, a plan out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from gladys_companion.model import (
+    ANY_KEY,
+    Event,
+    Feature,
+    Plan,
+    PlannedDelivery,
+    Refusal,
+    RegistrySnapshot,
+)
+
+__all__ = ["VIRTUAL", "addressable", "late_reason", "nearest", "plan"]
+
+VIRTUAL = "virtual"  # the driver whose features have no hardware: their value is what was written
+OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
+MOST_SHOWN = 100  # characters of an id in a sentence
+MOST_COMPARED = 2_000  # ids that "nearest" looks at, so that a stranger's id never costs more
+
+
+def addressable(registry: RegistrySnapshot, feature: Feature, external_id: str, key_id: str | None) -> bool:
+    """Return whether an event from outside may address a feature by this external id.
+
+    Virtual features, aliases and exposed features may be addressed; a sensitive one only by a key in its allow list.
+    """
+    keys = registry.exposed.get(feature.external_id, frozenset())
+    device = registry.devices.get(feature.device)
+    if device is not None and device.driver == VIRTUAL and not feature.sensitive:
+        return True
+    if feature.sensitive:
+        return key_id is not None and key_id in keys
+    return external_id in registry.aliases or ANY_KEY in keys or (key_id is not None and key_id in keys)
+
+
+def _candidates(registry: RegistrySnapshot, key_id: str | None) -> Iterable[str]:
+    for alias in registry.aliases:
+        feature = registry.feature(alias)
+        if feature and addressable(registry, feature, alias, key_id):
+            yield alias
+    for external_id, feature in registry.features.items():
+        if addressable(registry, feature, external_id, key_id):
+            yield external_id
+
+
+def nearest(registry: RegistrySnapshot, external_id: str, key_id: str | None) -> tuple[str, ...]:
+    """Return up to three external ids most like this one, only such as this key may address."""
+    some = [candidate for candidate, _ in zip(_candidates(registry, key_id), range(MOST_COMPARED), strict=False)]
+    return tuple(difflib.get_close_matches(external_id[:200], some, n=3, cutoff=0.5))
+
+
+def _refuse(status: int, code: str, sentence: str, **data: object) -> Plan:
+    return Plan(state="rejected", refusal=Refusal(status=status, code=code, sentence=sentence, data=data))
+
+
+def _shown(external_id: str) -> str:
+    return external_id if len(external_id) <= MOST_SHOWN else external_id[: MOST_SHOWN - 3] + "..."
+
+
+def _bounds(feature: Feature, value: float) -> str | None:
+    if feature.min is not None and value < feature.min:
+        return f"{value:g} is below the least, {feature.min:g}"
+    if feature.max is not None and value > feature.max:
+        return f"{value:g} is above the most, {feature.max:g}"
+    return None
+
+
+def _state(event: Event, registry: RegistrySnapshot) -> Plan:
+    external_id = event.external_id or ""
+    key_id = event.key.id if event.key else None
+    feature = registry.feature(external_id)
+    outside = event.origin in OUTSIDE
+    if feature is None or (outside and not addressable(registry, feature, external_id, key_id)):
+        refusal = Refusal(
+            status=404,
+            code="DEVICE_FEATURE_NOT_FOUND",
+            sentence=f"No device feature {_shown(external_id)!r} is known here, or this key may not address it. "
+            "The event is kept: it is delivered when somebody binds the id.",
+            data={"nearest": nearest(registry, external_id, key_id if outside else None)},
+        )
+        return Plan(state="unbound", refusal=refusal)
+    if not feature.textual and event.value is None:
+        return _refuse(422, "INVALID_STATE", f"{_shown(external_id)!r} takes a number, not a text.", field="state")
+    device = registry.devices.get(feature.device)
+    commands = feature.writable and device is not None and device.driver not in {VIRTUAL, event.origin}
+    bounds = None if feature.textual or event.value is None else _bounds(feature, event.value)
+    if bounds and feature.writable and (device is None or event.origin != device.driver):
+        return _refuse(422, "STATE_OUT_OF_RANGE", f"{bounds} of {_shown(external_id)!r}.", field="state")
+    deliveries = []
+    if device is not None and device.driver == VIRTUAL:
+        deliveries.append(PlannedDelivery(target=VIRTUAL, lane=device.id, state="verified"))
+    elif commands and device is not None:
+        deliveries.append(PlannedDelivery(target=device.driver, lane=device.id))
+    deliveries += [PlannedDelivery(target=name, lane=name) for name in registry.targets if name != event.origin]
+    return Plan(
+        state="planned",
+        feature=feature,
+        deliveries=tuple(deliveries),
+        applies=not commands,
+        warning=f"{bounds}; it was taken all the same." if bounds else None,
+    )
+
+
+def late_reason(delivery: PlannedDelivery, feature: Feature | None) -> str | None:
+    """Return why a late event must not go to this target; None where it still may, as history.
+
+    A command is never late for a device. A text has no history at Gladys.
+    """
+    if delivery.lane != delivery.target:
+        return "older than its time to live when its turn came"
+    if feature is not None and feature.textual:
+        return "a text that is late can not be told as history"
+    return None
+
+
+def plan(event: Event, registry: RegistrySnapshot) -> Plan:
+    """Return what is to become of an event.
+
+    A state is a command for a writable device of another origin, a value for a virtual or read-only one, and news for
+    every open sink but its origin. Kinds that nothing here takes are kept and told so.
+    """
+    if event.kind == "state":
+        return _state(event, registry)
+    return Plan(
+        state="planned",
+        warning=f"This home keeps {event.kind} events, and does nothing else with them yet.",
+    )

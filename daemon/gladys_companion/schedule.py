@@ -1,0 +1,45 @@
+"""When: APScheduler wakes the task that owns the work, and the work is done there, awaited and in bounded steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.errors import StoreError
+from gladys_companion.store.history import Keep, prune
+from gladys_companion.store.writer import Store
+
+__all__ = ["every", "keep_tidy"]
+
+log = structlog.get_logger(__name__)
+
+
+def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler, name: str) -> None:
+    """Have ``wake`` called every so many seconds; a run that was missed (the machine slept) is made up once."""
+    scheduler.add_job(
+        wake,
+        IntervalTrigger(seconds=seconds),
+        id=name,
+        coalesce=True,
+        misfire_grace_time=None,
+        max_instances=1,
+        replace_existing=True,
+    )
+
+
+async def keep_tidy(store: Store, keep: Keep, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
+    """Delete what is older than it is kept, each time ``woken`` is set; for ever."""
+    while True:
+        await woken.wait()
+        woken.clear()
+        try:
+            while await store.write(partial(prune, keep=keep, now=clock.now())):
+                pass
+        except StoreError as error:
+            log.warning("could not tidy up; tried again at the next hour", reason=str(error))

@@ -1,0 +1,1 @@
+"""What is kept: one SQLite file, written by one thread, readable by anyone while the program runs."""

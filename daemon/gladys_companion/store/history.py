@@ -1,0 +1,68 @@
+"""Values by when they happened, and how long everything is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from sqlite_utils import Database
+
+__all__ = ["Keep", "history", "prune"]
+
+DAY = 86_400.0
+
+
+class Keep(Struct, frozen=True, kw_only=True):
+    """For how long: days, and how many events of one unbound id."""
+
+    events_days: float = 30
+    unbound_days: float = 7
+    unbound_per_id: int = 100
+    history_days: float = 365
+
+
+def history(
+    database: Database, external_id: str, since: float, until: float, limit: int = 10_000
+) -> list[dict[str, Any]]:
+    """Return ``{"at", "value", "text"}`` of a feature, oldest first; times in seconds since the epoch."""
+    rows = database.conn.execute(
+        "SELECT h.at, h.value, h.text FROM history h JOIN features f ON f.id = h.feature "
+        "WHERE f.external_id = ? AND h.at >= ? AND h.at < ? ORDER BY h.at, h.event LIMIT ?",
+        (external_id, since, until, limit),
+    )
+    return [dict(zip(("at", "value", "text"), row, strict=True)) for row in rows]
+
+
+def prune(database: Database, keep: Keep, now: float, most: int = 2_000) -> int:
+    """Delete what is older than it is kept, at most so many rows of each kind; return how many were deleted.
+
+    Called again until it returns 0, so that no transaction is long. What is still on its way to a device is young; what
+    still waits for a sink is given up with its event.
+    """
+    execute = database.conn.execute
+    # events are in order of arrival: their oldest have the lowest seq, so both ends of the range are index look-ups
+    deleted = execute(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?) "
+        "WHERE received_at < ? AND seq < (SELECT max(seq) FROM events))",  # the newest stays: numbers only grow
+        (most, now - keep.events_days * DAY),
+    ).rowcount
+    deleted += execute(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE state = 'unbound' AND received_at < ? "
+        "AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
+        (now - keep.unbound_days * DAY, most),
+    ).rowcount
+    deleted += execute(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, row_number() OVER "
+        "(PARTITION BY external_id ORDER BY seq DESC) AS nth FROM events WHERE state = 'unbound') "
+        "WHERE nth > ? AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
+        (keep.unbound_per_id, most),
+    ).rowcount
+    for (feature,) in execute("SELECT id FROM features").fetchall():
+        if deleted >= most:
+            break
+        deleted += execute(
+            "DELETE FROM history WHERE (feature, at, event) IN "
+            "(SELECT feature, at, event FROM history WHERE feature = ? AND at < ? LIMIT ?)",
+            (feature, now - keep.history_days * DAY, most),
+        ).rowcount
+    return deleted

@@ -1,0 +1,404 @@
+"""The journal: what came in, and what became of it at each target. Every function is one job on the writer.
+
+An event and its deliveries are written together or not at all. A delivery settles once; only ``delivered`` may still
+become ``verified``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlite_utils import Database
+
+from gladys_companion.model import (
+    DeliveryState,
+    Event,
+    Feature,
+    Outcome,
+    Plan,
+    PlannedDelivery,
+    Receipt,
+    Refusal,
+    Sender,
+    TargetReceipt,
+)
+from gladys_companion.resolve import late_reason
+
+__all__ = ["OPEN", "Recorded", "Settlement", "make_receipt", "receipt", "record", "release", "settle"]
+
+OPEN = frozenset({"pending", "sending"})
+DONE = frozenset({"delivered", "verified"})
+
+COMMANDING = frozenset(
+    {"gateway", "local", "gladys"}
+)  # origins whose states are wishes, not what a device tells of itself
+
+Planner = Callable[[Event], Plan]
+Waits = Callable[[int], bool]
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """What ``record`` wrote. ``lanes`` are to be woken; ``superseded`` are (event, target) that settled on the way."""
+
+    seq: int
+    receipt: Receipt
+    lanes: tuple[str, ...] = ()
+    superseded: tuple[Settlement, ...] = ()
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """One delivery that settled, or that waits again (``pending``); times in seconds."""
+
+    seq: int
+    target: str
+    state: DeliveryState
+    reason: str | None = None
+    retry_at: float = 0.0
+
+
+def make_receipt(
+    event_id: str,
+    *,
+    refusal: Refusal | None,
+    targets: Sequence[TargetReceipt],
+    applied: bool,
+    warning: str | None,
+    duplicate: bool = False,
+) -> Receipt:
+    """Return what the sender is told of an event and its targets. Pure."""
+    if refusal:
+        return Receipt(
+            status=refusal.status,
+            id=event_id,
+            outcome="rejected",
+            duplicate=duplicate,
+            error_code=refusal.code,
+            error_message=refusal.sentence,
+            field=refusal.data.get("field"),
+            nearest=tuple(refusal.data.get("nearest", ())),
+        )
+    states = {target.state for target in targets}
+    outcome: Outcome = "accepted"
+    status = 202
+    if not states & OPEN:
+        if states & DONE or (applied and not states):
+            outcome, status = "delivered", 200
+        elif states & {"rejected", "unknown"}:
+            failed = next(target for target in targets if target.state in {"rejected", "unknown"})
+            return Receipt(
+                status=502,
+                id=event_id,
+                outcome="rejected",
+                duplicate=duplicate,
+                targets=tuple(targets),
+                error_code="DELIVERY_FAILED",
+                error_message=f"{failed.target}: {failed.reason or failed.state}.",
+            )
+        elif "expired" in states:
+            outcome = "expired"
+    return Receipt(
+        status=status,
+        id=event_id,
+        outcome=outcome,
+        duplicate=duplicate,
+        targets=tuple(targets),
+        warning=warning,
+    )
+
+
+_INSERT = """
+INSERT INTO events (id, kind, state, origin, external_id, feature, value, text, at, received_at, dated, deadline, boot,
+  key_id, key_name, cause, body, refusal, warning) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (id) DO NOTHING"""
+_INSERT_DELIVERY = (
+    "INSERT INTO deliveries (event, target, lane, feature, state, reason, settled_at) VALUES (?,?,?,?,?,?,?)"
+)
+_APPLY = """
+UPDATE features SET value = ?, text = ?, value_at = ?, value_event = ?
+WHERE external_id = ? AND (? OR value_at IS NULL OR value_at <= ?)"""
+_HISTORY = """
+INSERT OR IGNORE INTO history (feature, at, event, value, text)
+SELECT id, ?, ?, ?, ? FROM features WHERE external_id = ? AND keep_history"""
+
+
+def record(
+    database: Database,
+    event: Event,
+    planner: Planner,
+    waits: Waits,
+    *,
+    now: float,
+    elapsed: float,
+) -> Recorded:
+    """Write an event with its plan, once: a known id returns the first one's receipt.
+
+    Args:
+        database: on the writer.
+        event: what came in.
+        planner: ``plan`` over the registry of this moment.
+        waits: whether somebody still waits for the receipt of an event that this one may supersede.
+        now: wall clock.
+        elapsed: boot clock.
+    """
+    connection = database.conn
+    plan = planner(event)
+    if plan.feature and event.origin not in COMMANDING and _repeats(connection, event, plan.feature):
+        return Recorded(seq=0, receipt=Receipt(status=200, id=event.id, outcome="delivered", duplicate=True))
+    refusal, feature = plan.refusal, plan.feature
+    inserted = connection.execute(
+        _INSERT,
+        (
+            event.id,
+            event.kind,
+            plan.state,
+            event.origin,
+            event.external_id,
+            feature.external_id if feature else None,
+            event.value,
+            event.text,
+            event.at,
+            now,
+            event.dated,
+            event.deadline,
+            event.boot,
+            event.key.id if event.key else None,
+            event.key.name if event.key else None,
+            event.cause,
+            event.body,
+            msgspec.json.encode(refusal).decode() if refusal else None,
+            plan.warning,
+        ),
+    )
+    if not inserted.rowcount:
+        return Recorded(seq=0, receipt=receipt(database, event.id, duplicate=True))
+    seq = inserted.lastrowid or 0
+    return _follow(connection, seq, event, plan, waits, now, elapsed)
+
+
+def _follow(
+    connection: sqlite3.Connection, seq: int, event: Event, plan: Plan, waits: Waits, now: float, elapsed: float
+) -> Recorded:
+    """Write what a planned event begins: its deliveries, its value, what it supersedes."""
+    late = elapsed >= event.deadline
+    feature = plan.feature
+    feature_id = feature.external_id if feature else None
+    targets: list[TargetReceipt] = []
+    lanes: list[str] = []
+    superseded: list[Settlement] = []
+    for delivery in plan.deliveries:
+        state, reason = delivery.state, delivery.reason
+        if late and state == "pending" and (expired := late_reason(delivery, feature)):
+            state, reason = "expired", expired
+        connection.execute(
+            _INSERT_DELIVERY,
+            (seq, delivery.target, delivery.lane, feature_id, state, reason, None if state in OPEN else now),
+        )
+        targets.append(
+            TargetReceipt(target=delivery.target, state=state, reason=reason, ms=None if state in OPEN else 0.0)
+        )
+        if state == "pending":
+            lanes.append(delivery.lane)
+            if delivery.lane != delivery.target:
+                superseded += _supersede(connection, seq, delivery, feature_id, now)
+    _note_change(connection, [one.seq for one in superseded if not waits(one.seq)])
+    if plan.applies and feature:
+        _apply_value(connection, seq, event, feature, late=late)
+    made = make_receipt(event.id, refusal=plan.refusal, targets=targets, applied=plan.applies, warning=plan.warning)
+    return Recorded(seq=seq, receipt=made, lanes=tuple(lanes), superseded=tuple(superseded))
+
+
+def _apply_value(connection: sqlite3.Connection, seq: int, event: Event, feature: Feature, *, late: bool) -> None:
+    """Write value and history. What is late, or dated by its sender, moves the last value only if newer."""
+    value, text = (
+        (None, event.text if event.text is not None else f"{event.value:g}") if feature.textual else (event.value, None)
+    )
+    at = event.at
+    connection.execute(_APPLY, (value, text, at, seq, feature.external_id, not (late or event.dated), at))
+    connection.execute(_HISTORY, (at, seq, value, text, feature.external_id))
+
+
+def _repeats(connection: sqlite3.Connection, event: Event, feature: Feature) -> bool:
+    """Return whether a device only tells what is known: its last value (verified by that), or what it was just told."""
+    known = connection.execute(
+        "SELECT e.value, e.text FROM deliveries d JOIN events e ON e.seq = d.event WHERE d.lane = ? AND d.target = ? "
+        "AND d.feature = ? AND d.state IN ('pending', 'sending') ORDER BY d.event DESC LIMIT 1",
+        (feature.device, event.origin, feature.external_id),
+    ).fetchone()
+    if known and known[feature.textual] == (event.text if feature.textual else event.value):
+        return True
+    known = connection.execute(
+        "SELECT value, text, value_event FROM features WHERE external_id = ? AND value_event IS NOT NULL",
+        (feature.external_id,),
+    ).fetchone()
+    if known is None or known[feature.textual] != (event.text if feature.textual else event.value):
+        return False
+    connection.execute(
+        "UPDATE deliveries SET state = 'verified' WHERE event = ? AND target = ? AND state = 'delivered'",
+        (known[2], event.origin),
+    )
+    return True
+
+
+def _supersede(
+    connection: sqlite3.Connection, seq: int, delivery: PlannedDelivery, feature: str | None, now: float
+) -> Iterable[Settlement]:
+    rows = connection.execute(
+        "UPDATE deliveries SET state = 'superseded', reason = 'a newer command came', settled_at = ? "
+        "WHERE lane = ? AND target = ? AND feature = ? AND state = 'pending' AND under_way = 0 AND event < ? "
+        "RETURNING event",
+        (now, delivery.lane, delivery.target, feature, seq),
+    ).fetchall()
+    return [
+        Settlement(seq=row[0], target=delivery.target, state="superseded", reason="a newer command came")
+        for row in rows
+    ]
+
+
+def _note_change(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
+    """Take note that the receipts of these events changed after their ack left, so that the gateway is told."""
+    for seq in seqs:
+        connection.execute("UPDATE events SET untold = untold + 1 WHERE seq = ? AND origin = 'gateway'", (seq,))
+
+
+def settle(database: Database, settlements: Sequence[Settlement], now: float, waits: Waits) -> None:
+    """Write what became of deliveries; a delivered command's value becomes the feature's.
+
+    Args:
+        database: on the writer.
+        settlements: of deliveries that an attempt was made for.
+        now: wall clock.
+        waits: whether somebody still waits for the receipt of an event; if not, the gateway has to be told.
+    """
+    connection = database.conn
+    for done in settlements:
+        again = done.state in OPEN
+        connection.execute(
+            "UPDATE deliveries SET state = ?, reason = ?, retry_at = ?, under_way = 0, settled_at = ? "
+            "WHERE event = ? AND target = ? AND state IN ('pending', 'sending')",
+            (done.state, done.reason, done.retry_at, None if again else now, done.seq, done.target),
+        )
+        if again:
+            continue
+        _note_change(connection, () if waits(done.seq) else (done.seq,))
+        if done.state == "delivered":
+            _apply_delivered(connection, done)
+
+
+def _apply_delivered(connection: sqlite3.Connection, done: Settlement) -> None:
+    """Write the value that a device was just given, unless a later event already moved it."""
+    connection.execute(
+        """
+        UPDATE features SET value = iif(features.type = 'text', NULL, e.value), value_at = e.at, value_event = e.seq,
+          text = iif(features.type = 'text', coalesce(e.text, e.value), NULL)
+        FROM events e JOIN deliveries d ON d.event = e.seq AND d.target = ? AND d.lane != d.target
+        WHERE e.seq = ? AND features.external_id = e.feature
+          AND (features.value_event IS NULL OR features.value_event < e.seq)""",
+        (done.target, done.seq),
+    )
+    connection.execute(
+        """
+        INSERT OR IGNORE INTO history (feature, at, event, value, text)
+        SELECT f.id, e.at, e.seq,
+          iif(f.type = 'text', NULL, e.value), iif(f.type = 'text', coalesce(e.text, e.value), NULL)
+        FROM events e
+        JOIN deliveries d ON d.event = e.seq AND d.target = ? AND d.lane != d.target
+        JOIN features f ON f.external_id = e.feature AND f.keep_history WHERE e.seq = ?""",
+        (done.target, done.seq),
+    )
+
+
+def receipt(database: Database, event_id: str, *, duplicate: bool = False) -> Receipt:
+    """Return the receipt of an event as it is now.
+
+    Raises:
+        KeyError: no such event.
+    """
+    row = database.conn.execute(
+        "SELECT seq, received_at, refusal, warning, state, feature FROM events WHERE id = ?", (event_id,)
+    ).fetchone()
+    if row is None:
+        raise KeyError(event_id)
+    seq, received_at, refusal, warning, state, feature = row
+    targets = [
+        TargetReceipt(
+            target=target,
+            state=target_state,
+            reason=reason,
+            ms=None if settled_at is None else round(max(0.0, settled_at - received_at) * 1000, 3),
+        )
+        for target, target_state, reason, settled_at in database.conn.execute(
+            "SELECT target, state, reason, settled_at FROM deliveries WHERE event = ? ORDER BY lane", (seq,)
+        )
+    ]
+    return make_receipt(
+        event_id,
+        refusal=msgspec.json.decode(refusal, type=Refusal) if refusal else None,
+        targets=targets,
+        applied=state == "planned" and feature is not None,
+        warning=warning,
+        duplicate=duplicate,
+    )
+
+
+def release(
+    database: Database, external_ids: Iterable[str], planner: Planner, now: float, elapsed: float, boot: str
+) -> set[str]:
+    """Plan again what was kept for ids that can be addressed now, oldest first; return the lanes to wake.
+
+    What was kept is late by then unless it just came, and goes by the rule for late events.
+    """
+    lanes: set[str] = set()
+    for external_id in external_ids:
+        rows = database.conn.execute(
+            f"SELECT seq, {EVENT_COLUMNS} FROM events e WHERE external_id = ? AND state = 'unbound' ORDER BY seq",
+            (external_id,),
+        ).fetchall()
+        for seq, *columns in rows:
+            event = read_event(columns)
+            plan = planner(event)
+            if plan.state == "unbound":
+                continue
+            refusal = msgspec.json.encode(plan.refusal).decode() if plan.refusal else None
+            database.conn.execute(
+                "UPDATE events SET state = ?, feature = ?, refusal = ?, warning = ?, "
+                "untold = untold + (origin = 'gateway') WHERE seq = ?",
+                (plan.state, plan.feature.external_id if plan.feature else None, refusal, plan.warning, seq),
+            )
+            when = elapsed if event.boot == boot else float("inf")
+            lanes.update(_follow(database.conn, seq, event, plan, _nobody, now, when).lanes)
+    return lanes
+
+
+def _nobody(_: int) -> bool:
+    return False
+
+
+EVENT_COLUMNS = (
+    "e.id, e.kind, e.origin, e.at, e.received_at, e.deadline, e.boot, e.external_id, e.value, e.text, e.dated, "
+    "e.key_id, e.key_name, e.cause, e.body"
+)
+
+
+def read_event(columns: Sequence[Any]) -> Event:
+    """Return the event of a row of ``EVENT_COLUMNS``."""
+    key_id, key_name = columns[11:13]
+    return Event(
+        id=columns[0],
+        kind=columns[1],
+        origin=columns[2],
+        at=columns[3],
+        received_at=columns[4],
+        deadline=columns[5],
+        boot=columns[6],
+        external_id=columns[7],
+        value=columns[8],
+        text=columns[9],
+        dated=bool(columns[10]),
+        key=Sender(id=key_id, name=key_name or "") if key_id else None,
+        cause=columns[13],
+        body=columns[14],
+    )

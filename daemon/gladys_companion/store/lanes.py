@@ -1,0 +1,145 @@
+"""Deliveries that wait, lane by lane: leased before an attempt, so that a crash under way is known and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from sqlite_utils import Database
+
+from gladys_companion.model import Event, Feature, PlannedDelivery, RegistrySnapshot
+from gladys_companion.resolve import late_reason
+from gladys_companion.store.journal import EVENT_COLUMNS, Settlement, read_event, settle
+
+__all__ = ["Lease", "Leased", "hand_back", "lease", "overtaken", "recover", "retry_now", "waiting_lanes"]
+
+MOST_CRASHES = 3
+MOST_LEASED = 32  # of a sink's lane; a device's lane takes one, so that a newer command still supersedes the next
+
+ENDED = "the program ended while it was under way: whether it was done is not known"
+QUARANTINED = f"quarantined: the program ended {MOST_CRASHES} times while it was under way"
+
+
+class Leased(Struct, frozen=True, kw_only=True):
+    """One delivery whose attempt may begin now."""
+
+    seq: int
+    event: Event
+    target: str
+    feature: Feature | None
+    attempts: int
+    late: bool
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """What a lane may do now: ``taken`` in order; ``settled`` on the way; else come back after ``wait`` seconds."""
+
+    taken: tuple[Leased, ...] = ()
+    settled: tuple[Settlement, ...] = ()
+    wait: float | None = None
+
+
+def lease(
+    database: Database,
+    lane: str,
+    registry: RegistrySnapshot,
+    waits: Callable[[int], bool],
+    *,
+    now: float,
+    elapsed: float,
+    boot: str,
+) -> Lease:
+    """Take the next deliveries of a lane, counting the attempt in each row before it starts."""
+    rows = database.conn.execute(
+        f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, {EVENT_COLUMNS} "
+        "FROM deliveries d JOIN events e ON e.seq = d.event "
+        "WHERE d.lane = ? AND d.state IN ('pending', 'sending') AND d.under_way = 0 ORDER BY d.event LIMIT ?",
+        (lane, MOST_LEASED),
+    ).fetchall()
+    taken: list[Leased] = []
+    expired: list[Settlement] = []
+    wait = None
+    for seq, target, feature_id, attempts, crashes, retry_at, *columns in rows:
+        event = read_event(columns)
+        feature = registry.features.get(feature_id) if feature_id else None
+        same_boot = event.boot == boot
+        late = not same_boot or elapsed >= event.deadline
+        if late and (reason := late_reason(PlannedDelivery(target, lane), feature)):
+            expired.append(Settlement(seq=seq, target=target, state="expired", reason=reason))
+            continue
+        alone = lane != target or crashes > 0 or (feature is not None and feature.momentary)
+        if alone and taken:
+            break
+        if same_boot and retry_at > elapsed:
+            command = lane != target
+            wait = min(retry_at, event.deadline) - elapsed if command else retry_at - elapsed
+            break
+        taken.append(Leased(seq=seq, event=event, target=target, feature=feature, attempts=attempts + 1, late=late))
+        if alone:
+            break
+    settle(database, expired, now, waits)
+    for one in taken:
+        once = one.feature is not None and one.feature.momentary
+        database.conn.execute(
+            "UPDATE deliveries SET attempts = attempts + 1, under_way = 1, state = ? WHERE event = ? AND target = ?",
+            ("sending" if once else "pending", one.seq, one.target),
+        )
+    return Lease(taken=tuple(taken), settled=tuple(expired), wait=wait)
+
+
+def recover(database: Database, now: float) -> None:
+    """Judge what was under way when the last process ended: unknown, counted, or after three times quarantined."""
+    rows = database.conn.execute(
+        "SELECT event, target, state, crashes FROM deliveries WHERE state IN ('pending', 'sending') AND under_way = 1"
+    ).fetchall()
+    judged = []
+    for seq, target, state, crashes in rows:
+        if state == "sending":
+            judged.append(Settlement(seq=seq, target=target, state="unknown", reason=ENDED))
+        elif crashes + 1 >= MOST_CRASHES:
+            judged.append(Settlement(seq=seq, target=target, state="rejected", reason=QUARANTINED))
+    settle(database, judged, now, lambda _: False)
+    database.conn.execute(
+        "UPDATE deliveries SET crashes = crashes + 1, under_way = 0 WHERE state = 'pending' AND under_way = 1"
+    )
+
+
+def hand_back(database: Database, lane: str | None = None) -> None:
+    """Take back leases of attempts not begun, or cancelled in order (of one lane, or of all): those are no crashes."""
+    database.conn.execute(
+        "UPDATE deliveries SET under_way = 0, attempts = attempts - 1 "
+        "WHERE under_way = 1 AND state = 'pending' AND (?1 IS NULL OR lane = ?1)",
+        (lane,),
+    )
+
+
+def overtaken(database: Database, lane: str, done: Sequence[Settlement]) -> dict[tuple[int, str], Settlement]:
+    """Return those of ``done`` that would wait again although a newer command of their feature waits already."""
+    found = {}
+    for one in done:
+        if one.state != "pending" or lane == one.target:
+            continue
+        newer = database.conn.execute(
+            "SELECT 1 FROM deliveries d JOIN deliveries mine ON mine.event = ? AND mine.target = d.target "
+            "AND mine.feature = d.feature "
+            "WHERE d.lane = ? AND d.event > ? AND d.state IN ('pending', 'sending') LIMIT 1",
+            (one.seq, lane, one.seq),
+        ).fetchone()
+        if newer:
+            found[one.seq, one.target] = Settlement(
+                seq=one.seq, target=one.target, state="superseded", reason="a newer command came"
+            )
+    return found
+
+
+def waiting_lanes(database: Database) -> set[str]:
+    """Return the lanes in which something waits."""
+    rows = database.conn.execute("SELECT DISTINCT lane FROM deliveries WHERE state IN ('pending', 'sending')")
+    return {row[0] for row in rows}
+
+
+def retry_now(database: Database, lane: str) -> None:
+    """Forget the backoff of a lane: what it leads to was just seen again."""
+    database.conn.execute(
+        "UPDATE deliveries SET retry_at = 0 WHERE lane = ? AND state IN ('pending', 'sending')", (lane,)
+    )
