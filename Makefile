@@ -1,4 +1,4 @@
-# Each target builds .venv by itself. `make install` builds another for the system; see docs/howto.
+# Each target builds .venv by itself; `install` builds another for the system, DESTDIR and PREFIX as packagers know them.
 
 PYTHON ?= python3
 # A service reads no home, so it must not run on an interpreter that lives in one (pyenv, conda).
