@@ -64,7 +64,7 @@ def credential(name: str, environ: _Environment = os.environ) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"The credential {name!r} can not be read: {reason}.") from error
-    return secret.removesuffix("\n").removesuffix("\r")
+    return secret.removesuffix("\n")
 
 
 def _address(environ: _Environment) -> str | None:
