@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.needs import program
 
+pytest_plugins = ["tests.npm_modules"]
+
 # A loaded machine is slow without being wrong, so neither time nor a slow start fails an example.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
