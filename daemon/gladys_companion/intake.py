@@ -13,7 +13,8 @@ from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.model import Event, Plan, Receipt, TargetReceipt
-from gladys_companion.store.journal import OPEN, Recorded, Settlement, receipt, record
+from gladys_companion.store.journal import Recorded, Settlement, record
+from gladys_companion.store.receipts import OPEN, receipt
 from gladys_companion.store.trace import told, untold
 from gladys_companion.store.writer import Store
 

@@ -9,7 +9,8 @@ from sqlite_utils import Database
 
 from gladys_companion.model import Event, Feature, PlannedDelivery, RegistrySnapshot
 from gladys_companion.resolve import late_reason
-from gladys_companion.store.journal import EVENT_COLUMNS, Settlement, read_event, settle
+from gladys_companion.store.journal import Settlement, settle
+from gladys_companion.store.receipts import EVENT_COLUMNS, read_event
 
 __all__ = ["Lease", "Leased", "hand_back", "lease", "overtaken", "recover", "retry_now", "waiting_lanes"]
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlite_utils import Database
 
 from gladys_companion.model import Event, Receipt
-from gladys_companion.store.journal import EVENT_COLUMNS, read_event, receipt
+from gladys_companion.store.receipts import EVENT_COLUMNS, read_event, receipt
 
 __all__ = ["counts", "events", "find_event", "told", "trace", "untold", "values"]
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -277,13 +277,14 @@ async def open_store(path: Path, migrations: Migrations, *, read_threads: int = 
     Raises:
         StoreLocked, StoreReadOnly, StoreCorrupt, StoreNewer, StoreFull: with what to do; nothing was overwritten.
     """
-    with locked(path):
-        database = _open(path, migrations)
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, locked(path))
+        database = await asyncio.to_thread(_open, path, migrations)
         store = SqliteStore(path, database, read_threads)
         try:
             yield store
         finally:
-            store.close()
+            await asyncio.shield(asyncio.to_thread(store.close))
 
 
 def _open(path: Path, migrations: Migrations) -> Database:

@@ -1,0 +1,146 @@
+"""plan(): pure, total, and the place where exposure is enforced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gladys_companion.model import ANY_KEY, Event, Feature, Kind, RegistrySnapshot, Sender
+from gladys_companion.resolve import plan
+from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE, PRESENCE
+
+FEATURES = {feature.external_id: feature for feature in (PRESENCE, NOTE, ON, BRIGHTNESS, LOCK)}
+
+
+def registry(**more: Any) -> RegistrySnapshot:
+    return RegistrySnapshot(
+        devices={PHONE.id: PHONE, LAMP.id: LAMP}, features=FEATURES, **{"targets": ("gladys",), **more}
+    )
+
+
+def event(external_id: str, value: float | None = 1.0, **more: Any) -> Event:
+    return Event(
+        **{
+            "id": "e",
+            "origin": "gateway",
+            "at": 0.0,
+            "received_at": 0.0,
+            "deadline": 60.0,
+            "boot": "b",
+            "external_id": external_id,
+            "value": value,
+            "key": Sender("key-1"),
+            **more,
+        }
+    )
+
+
+def test_virtual_feature_needs_no_exposure() -> None:
+    """A phone's own feature is addressed by its id, settled at once, and told to Gladys."""
+    made = plan(event(PRESENCE.external_id), registry())
+    assert [(one.target, one.state) for one in made.deliveries] == [("virtual", "verified"), ("gladys", "pending")]
+    assert made.applies
+
+
+@pytest.mark.parametrize(
+    ("external_id", "more", "expected"),
+    [
+        (ON.external_id, {}, "unbound"),
+        (ON.external_id, {"exposed": {ON.external_id: frozenset({ANY_KEY})}}, "planned"),
+        (ON.external_id, {"exposed": {ON.external_id: frozenset({"key-1"})}}, "planned"),
+        (ON.external_id, {"exposed": {ON.external_id: frozenset({"key-2"})}}, "unbound"),
+        ("mqtt:lamp", {"aliases": {"mqtt:lamp": ON.external_id}}, "planned"),
+        ("mqtt:lock", {"aliases": {"mqtt:lock": LOCK.external_id}}, "unbound"),
+        (LOCK.external_id, {"exposed": {LOCK.external_id: frozenset({ANY_KEY})}}, "unbound"),
+        (LOCK.external_id, {"exposed": {LOCK.external_id: frozenset({"key-1"})}}, "planned"),
+    ],
+)
+def test_only_what_is_exposed_can_be_commanded(external_id: str, more: dict[str, Any], expected: str) -> None:
+    """From outside: aliases and exposed features; locks only by a key of the home's own allow list."""
+    assert plan(event(external_id), registry(**more)).state == expected
+
+
+def test_lock_refuses_who_has_no_key_id() -> None:
+    """An event of Gladys Plus, which names no key, opens no lock."""
+    exposed = {LOCK.external_id: frozenset({ANY_KEY, "key-1"})}
+    assert plan(event(LOCK.external_id, key=None), registry(exposed=exposed)).state == "unbound"
+
+
+def test_from_inside_everything_can_be_commanded() -> None:
+    """The user of the local API, and Gladys, command what is not exposed to phones."""
+    assert plan(event(LOCK.external_id, origin="local"), registry()).state == "planned"
+
+
+def test_nearest_ids_are_only_those_this_key_may_address() -> None:
+    """A 404 gives away no id that the key could not use."""
+    nearest = plan(event("lamp:a1:on!"), registry()).refusal
+    assert nearest is not None
+    assert nearest.data["nearest"] == ()
+    exposed = {ON.external_id: frozenset({"key-1"})}
+    nearest = plan(event("lamp:a1:on!"), registry(exposed=exposed)).refusal
+    assert nearest is not None
+    assert nearest.data["nearest"] == (ON.external_id,)
+    assert nearest.status == 404
+
+
+def test_a_report_never_goes_back_to_its_origin() -> None:
+    """What the lamp tells of itself reaches Gladys, not the lamp; what Gladys says reaches the lamp, not Gladys."""
+    assert [one.target for one in plan(event(ON.external_id, origin="lamp"), registry()).deliveries] == ["gladys"]
+    assert [one.target for one in plan(event(ON.external_id, origin="gladys"), registry()).deliveries] == ["lamp"]
+
+
+@pytest.mark.parametrize("value", [-1.0, 256.0])
+def test_min_and_max_refuse_commands(value: float) -> None:
+    """A command out of range is refused with the field; the device's own report is taken with a warning."""
+    refused = plan(event(BRIGHTNESS.external_id, value, origin="local"), registry())
+    assert refused.refusal is not None
+    assert (refused.refusal.status, refused.refusal.data["field"]) == (422, "state")
+    assert plan(event(BRIGHTNESS.external_id, value, origin="lamp"), registry()).warning
+
+
+def test_out_of_range_history_is_taken_with_a_warning() -> None:
+    """A state meant only for Gladys and history is delivered with a warning."""
+    made = plan(event(PRESENCE.external_id, 7.0), registry())
+    assert made.state == "planned"
+    assert made.warning is not None
+
+
+def test_text_needs_a_text_feature() -> None:
+    """A text for a number is refused; a number for a text is its text."""
+    refused = plan(event(PRESENCE.external_id, None, text="home"), registry())
+    assert refused.refusal is not None
+    assert refused.refusal.code == "INVALID_STATE"
+    assert plan(event(NOTE.external_id, 4.0, text="4"), registry()).state == "planned"
+
+
+ids = st.sampled_from([*FEATURES, "mqtt:lamp", "", "x" * 70_000, "a/b+c#", "é\u2028"]) | st.text()
+
+
+@given(
+    external_id=ids,
+    value=st.none() | st.floats(),
+    text=st.none() | st.text(),
+    origin=st.sampled_from(["gateway", "local", "gladys", "lamp", "virtual"]),
+    key=st.none() | st.sampled_from(["key-1", ""]).map(Sender),
+    kind=st.sampled_from(["state", "location", "transition", "presence", "message", "signal"]),
+    feature=st.sampled_from([*FEATURES.values()]),
+)
+def test_plan_is_total(
+    external_id: str,
+    value: float | None,
+    text: str | None,
+    origin: str,
+    key: Sender | None,
+    kind: Kind,
+    feature: Feature,
+) -> None:
+    """Whatever comes, there is a plan, and what is refused says why."""
+    made = plan(
+        event(external_id, value, text=text, origin=origin, key=key, kind=kind),
+        registry(aliases={"mqtt:lamp": feature.external_id}),
+    )
+    assert (made.state == "planned") == (made.refusal is None)
+    assert made.refusal is None or (made.refusal.status in {404, 422} and made.refusal.sentence)
