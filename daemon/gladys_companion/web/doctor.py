@@ -1,0 +1,122 @@
+"""What is well and what is not, in sentences, each with what to do. Pure: everything is decided from values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gladys_companion.clock import Clock
+from gladys_companion.config import Config
+from gladys_companion.web.views import Check, Status
+
+__all__ = ["check_clock", "check_gladys", "check_link", "check_mdns", "check_plugins", "check_store", "examine"]
+
+OFFSET_NOTED, OFFSET_BAD = 2.0, 30.0  # seconds
+SENSIBLE = 1_735_689_600.0  # 2025: an earlier "now" is a clock that nobody has set since power-on
+
+
+def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
+    """Return the findings about a running daemon, in the order in which they should be mended."""
+    checks: tuple[Callable[[Status, Config, float], Check], ...] = (
+        check_store,
+        check_clock,
+        check_mdns,
+        check_link,
+        check_gladys,
+        check_plugins,
+    )
+    now = clock.now()
+    return tuple(check(status, config, now) for check in checks)
+
+
+def check_store(status: Status, config: Config, _: float) -> Check:
+    """The database answers."""
+    if status.store is not None or status.counts is None:
+        return Check(
+            name="store", state="fail", says=status.store or "The database does not answer.", todo="Mend that."
+        )
+    counts = status.counts
+    says = f"The database in {config.state_directory} answers: {counts.events} events, {counts.devices} devices."
+    if counts.unbound:
+        todo = "See them with `gladys-companion events list --state unbound`, bind an id with `alias add`."
+        return Check(
+            name="store", state="warn", says=f"{says} {counts.unbound} wait for an id nobody knows.", todo=todo
+        )
+    return Check(name="store", state="ok", says=says)
+
+
+def check_clock(status: Status, _: Config, now: float) -> Check:
+    """The wall clock agrees with the gateway's."""
+    todo = "Switch on time synchronisation: `timedatectl set-ntp true`."
+    if now < SENSIBLE:
+        return Check(name="clock", state="fail", says="The clock of this machine has not been set.", todo=todo)
+    offset = status.link.clock_offset
+    if offset is None:
+        return Check(name="clock", state="ok", says="The clock is set; it is compared when the gateway is connected.")
+    says = f"The gateway's clock is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} this one."
+    if abs(offset) < OFFSET_NOTED:
+        return Check(name="clock", state="ok", says=says)
+    return Check(name="clock", state="fail" if abs(offset) >= OFFSET_BAD else "warn", says=says, todo=todo)
+
+
+def check_mdns(status: Status, config: Config, _: float) -> Check:
+    """Devices can be found."""
+    mdns = status.mdns
+    if mdns.state == "off":
+        return Check(name="mdns", state="ok", says="Discovery is switched off in the configuration.")
+    if mdns.state == "failed":
+        todo = "Check [discovery] interfaces, and that UDP port 5353 is open on them."
+        return Check(name="mdns", state="fail", says=f"Discovery does not run: {mdns.reason or 'unknown'}", todo=todo)
+    where = ", ".join(config.discovery.interfaces) or "every interface"
+    if not mdns.services:
+        todo = "A firewall, a guest network or client isolation may keep multicast away. See `gladys-companion scan`."
+        return Check(name="mdns", state="warn", says=f"Nothing has announced itself on {where} yet.", todo=todo)
+    return Check(name="mdns", state="ok", says=f"{mdns.services} services seen on {where}.")
+
+
+def check_link(status: Status, _: Config, now: float) -> Check:
+    """The gateway is connected."""
+    link = status.link
+    if link.state == "unpaired":
+        todo = "On the gateway: `gladys-companion gateway home pair-code HOME`; here: `gladys-companion pair URL`."
+        return Check(name="gateway", state="fail", says="This home is not paired with a gateway.", todo=todo)
+    reason = f" {link.reason}" if link.reason else ""
+    if link.state == "parked":
+        todo = "Pair again: `gladys-companion pair URL` with a fresh code."
+        return Check(name="gateway", state="fail", says=f"{link.url} refuses this home.{reason}", todo=todo)
+    if link.state == "connected":
+        since = f" for {_duration(now - link.since)}" if link.since is not None else ""
+        return Check(name="gateway", state="ok", says=f"Connected to {link.url}{since}.")
+    todo = "It goes on trying by itself. Check this machine's internet connection, and that the gateway runs."
+    return Check(name="gateway", state="warn", says=f"Not connected to {link.url}.{reason}", todo=todo)
+
+
+def check_gladys(status: Status, _: Config, __: float) -> Check:
+    """Gladys is told."""
+    sink = next((one for one in status.plugins if one.group == "sinks" and one.name == "gladys"), None)
+    found = f" A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else ""
+    if sink is None:
+        todo = "Add [sinks.gladys] to the configuration: see docs/howto/install.md."
+        return Check(name="gladys", state="warn", says=f"Gladys is not told anything.{found}", todo=todo)
+    if sink.status != "open":
+        todo = "Check host, port and password of the broker in [sinks.gladys], and that it runs."
+        return Check(
+            name="gladys", state="fail", says=f"Gladys can not be told: {sink.reason or sink.status}", todo=todo
+        )
+    return Check(name="gladys", state="ok", says=f"Gladys is told what happens.{found}")
+
+
+def check_plugins(status: Status, _: Config, __: float) -> Check:
+    """Every configured plug-in is open."""
+    broken = [one for one in status.plugins if one.status != "open" and one.name != "gladys"]
+    if not broken:
+        names = ", ".join(one.name for one in status.plugins) or "none configured"
+        return Check(name="plugins", state="ok", says=f"Open: {names}.")
+    says = "; ".join(f"{one.name}: {one.reason or one.status}" for one in broken)
+    return Check(name="plugins", state="fail", says=says, todo="The log tells more: `journalctl -u gladys-companion`.")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} seconds"

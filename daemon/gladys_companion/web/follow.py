@@ -1,0 +1,57 @@
+"""The journal as a stream: each event when it comes, and once more when its outcome changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from gladys_companion.intake import Intake
+from gladys_companion.store import trace
+from gladys_companion.store.writer import Store
+
+__all__ = ["follow"]
+
+PAUSE = 0.1  # between two looks, so that a thousand events a second cost ten looks
+PAGE = 200
+QUIET = 15.0  # after so many seconds without news a None is yielded, so that a stream can show that it lives
+OPEN = frozenset({"accepted", "held"})
+MOST_OPEN = 200  # events whose outcome is still watched
+
+Row = dict[str, Any]
+
+
+async def follow(store: Store, intake: Intake) -> AsyncGenerator[Row | None]:
+    """Yield rows as ``store.trace.events`` returns them, from now on, for ever; skips none. None: nothing new."""
+    newest = next((row["seq"] for row in await store.read(lambda database: trace.events(database, limit=1))), 0)
+    opened: dict[int, str] = {}
+    while True:
+        arrived = intake.arrived
+        while rows := await store.read(lambda database: trace.events(database, after=newest, limit=PAGE)):  # noqa: B023
+            newest = rows[0]["seq"]
+            for row in reversed(rows):
+                yield row
+            opened |= {row["seq"]: row["outcome"] for row in rows if row["outcome"] in OPEN}
+        for row in await _changed(store, opened):
+            yield row
+        try:
+            async with asyncio.timeout(QUIET):
+                await arrived.wait()
+        except TimeoutError:
+            yield None
+        else:
+            await asyncio.sleep(PAUSE)
+
+
+async def _changed(store: Store, opened: dict[int, str]) -> list[Row]:
+    """Return the rows whose outcome is another than the one noted, and stop watching those and the oldest."""
+    for seq in sorted(opened)[:-MOST_OPEN]:
+        del opened[seq]
+    found = []
+    for seq, outcome in tuple(opened.items()):
+        rows = await store.read(lambda database: trace.events(database, after=seq - 1, limit=1))  # noqa: B023
+        row = rows[0] if rows and rows[0]["seq"] == seq else None  # None: deleted meanwhile
+        if row is None or row["outcome"] != outcome:
+            del opened[seq]
+            found += [row] if row else []
+    return found

@@ -1,0 +1,169 @@
+"""Serves the local API: all of it on a Unix socket, the reading part and one page on a loopback address.
+
+Whoever may open the socket (its group) may do everything; whoever can reach the loopback address may look. A name that
+somebody makes resolve to 127.0.0.1 (DNS rebinding) is refused by its Host header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from gladys_companion.config import Config, address, is_loopback
+from gladys_companion.errors import CompanionError, ConfigError, RequestError
+from gladys_companion.web import page
+from gladys_companion.web.openapi import document
+from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
+from gladys_companion.web.service import VERSION, Service
+
+__all__ = ["loopback_app", "open_local", "open_socket", "socket_app", "socket_path"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MOST_BODY = 1_048_576
+LONGEST_SOCKET_PATH = 103  # bytes: sun_path less its end and ".new"
+
+log = structlog.get_logger(__name__)
+
+
+def socket_path(config: Config) -> Path:
+    """Return where the daemon's socket is."""
+    return Path(config.runtime_directory, "daemon.sock")
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what we raise, and aiohttp's own refusals, into Gladys' error body."""
+    try:
+        return await handler(request)
+    except RequestError as error:
+        refusal = error
+    except CompanionError as error:
+        refusal = RequestError(error.status, error.code, str(error))
+    except web.HTTPNotFound:
+        refusal = RequestError(404, "ROUTE_NOT_FOUND", f"There is no {request.path[:100]} here.")
+    except web.HTTPMethodNotAllowed as error:
+        sentence = f"{request.path[:100]} knows {', '.join(sorted(error.allowed_methods))}, not {request.method}."
+        refusal = RequestError(405, "METHOD_NOT_ALLOWED", sentence)
+    except web.HTTPRequestEntityTooLarge:
+        refusal = RequestError(413, "BODY_TOO_LARGE", f"A body has at most {MOST_BODY} bytes.")
+    return json_response(refusal.body(), refusal.status)
+
+
+def _is_here(host: str | None) -> bool:
+    name = (host or "").lower()
+    name = name.partition("]")[0].removeprefix("[") if name.startswith("[") else name.partition(":")[0]
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@web.middleware
+async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if not _is_here(request.headers.get("Host")):
+        raise RequestError(421, "HOST_REFUSED", "Open this by its address, such as http://127.0.0.1:8480/.")
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _app(service: Service, routes: Sequence[Route], *middlewares: object) -> web.Application:
+    app = web.Application(middlewares=[_errors, *middlewares], client_max_size=MOST_BODY)  # type: ignore[list-item]  # aiohttp's own type is private
+    app[SERVICE] = service
+    app[OPENAPI] = document(ROUTES, VERSION)
+    for route in routes:
+        app.router.add_route(route.method, route.path, route.handler)
+    return app
+
+
+def socket_app(service: Service) -> web.Application:
+    """Return the application with all routes."""
+    return _app(service, ROUTES)
+
+
+def loopback_app(service: Service) -> web.Application:
+    """Return the application with the reading routes and the page."""
+    app = _app(service, [route for route in ROUTES if route.reads], _host)
+    app.router.add_get("/", page.serve)
+    return app
+
+
+@asynccontextmanager
+async def _serving(app: web.Application) -> AsyncIterator[web.AppRunner]:
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        yield runner
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_socket(service: Service, path: Path) -> AsyncIterator[None]:
+    """Serve all routes on a Unix socket of mode 0660; a socket that a dead process left is replaced.
+
+    Raises:
+        ConfigError: the path is too long, or its directory can not be written.
+    """
+    if len(bytes(path)) > LONGEST_SOCKET_PATH:
+        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
+    async with _serving(socket_app(service)) as runner:
+        hidden = path.with_name(path.name + ".new")
+        try:
+            await asyncio.to_thread(_make_room, hidden)
+            await web.UnixSite(runner, hidden).start()
+            await asyncio.to_thread(_publish, hidden, path)
+        except OSError as error:
+            raise _no_socket(path, error) from error
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _make_room(hidden: Path) -> None:
+    hidden.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    hidden.unlink(missing_ok=True)
+
+
+def _publish(hidden: Path, path: Path) -> None:
+    """Let the socket appear, its mode already right, in the place of one that a dead process left."""
+    hidden.chmod(0o660)
+    hidden.rename(path)
+
+
+def _no_socket(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"The socket {path} can not be made: {error.strerror}. Is runtime_directory writable?")
+
+
+@asynccontextmanager
+async def open_local(service: Service) -> AsyncIterator[tuple[str, int]]:
+    """Serve the reading routes and the page on ``[local] listen``; gives the address, with the port that was taken.
+
+    Raises:
+        ConfigError: not a loopback address, or in use.
+    """
+    listen = service.config.local.listen
+    try:
+        host, port = address(listen)
+    except ValueError as error:
+        raise ConfigError(f"[local] listen: {error}.") from error
+    if not is_loopback(host):
+        raise ConfigError(f"[local] listen: {host} can be reached by other machines, and there is no password yet.")
+    async with _serving(loopback_app(service)) as runner:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigError(f"[local] listen: {listen} can not be listened on: {error.strerror}.") from error
+        host, port = runner.addresses[0][:2]
+        log.info("status page", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        yield host, port

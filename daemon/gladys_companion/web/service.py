@@ -1,0 +1,286 @@
+"""What the local API does, apart from HTTP: asked by its routes, its page, and a command line that finds no daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from msgspec import Struct, structs
+from sqlite_utils import Database
+
+import gladys_companion
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.config import Config
+from gladys_companion.errors import RequestError, StoreError
+from gladys_companion.ids import new_id
+from gladys_companion.intake import Intake
+from gladys_companion.model import Device, Event, Feature, Receipt
+from gladys_companion.resolve import VIRTUAL
+from gladys_companion.store import backup, trace
+from gladys_companion.store.registry import Registry
+from gladys_companion.store.writer import Store
+from gladys_companion.web import doctor
+from gladys_companion.web.follow import follow
+from gladys_companion.web.views import (
+    AddDevice,
+    AliasView,
+    Check,
+    Counts,
+    DeviceView,
+    FeatureView,
+    Pair,
+    Paired,
+    SetValue,
+    Status,
+    Vitals,
+)
+
+__all__ = ["VERSION", "Host", "Service"]
+
+VERSION = gladys_companion.__version__  # read here, because reading it touches the disk
+
+
+class Host(Protocol):
+    """What only the composition can tell and do."""
+
+    def vitals(self) -> Vitals:
+        """Return how link, discovery and plug-ins are, now."""
+
+    async def pair(self, wish: Pair) -> Paired:
+        """Pair with a gateway, keep the token, and connect.
+
+        Raises:
+            RequestError, AuthError: the gateway refused; the sentence says why.
+            Unavailable: it can not be reached.
+        """
+
+    async def unpair(self) -> None:
+        """Forget the token and disconnect; harmless when there is none."""
+
+    async def forget(self, device_id: str) -> None:
+        """Forget a device, in the registry and at its driver.
+
+        Raises:
+            RequestError: 404 when there is no such device.
+        """
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """The parts that the local API works on."""
+
+    config: Config
+    store: Store
+    registry: Registry
+    intake: Intake
+    host: Host
+    clock: Clock = SYSTEM
+    started_at: float = 0.0
+    running: bool = True
+
+    async def status(self) -> Status:
+        """Return how it goes; a database that fails is part of the answer, not an error."""
+        counts, failed = None, None
+        registry = self.registry.snapshot
+        try:
+            counts = Counts(
+                devices=len(registry.devices),
+                features=len(registry.features),
+                aliases=len(registry.aliases),
+                **await self.store.read(trace.counts),
+            )
+        except StoreError as error:
+            failed = str(error)
+        return Status(
+            **structs.asdict(self.host.vitals()),
+            running=self.running,
+            version=VERSION,
+            pid=os.getpid(),
+            started_at=self.started_at,
+            counts=counts,
+            store=failed,
+        )
+
+    async def doctor(self) -> tuple[Check, ...]:
+        """Return what is well, what is not, and what to do about it."""
+        return doctor.examine(await self.status(), self.config, self.clock)
+
+    async def devices(self) -> tuple[DeviceView, ...]:
+        """Return all devices by name."""
+        registry = self.registry.snapshot
+        return await self._views(
+            sorted(registry.devices.values(), key=lambda device: (device.name.casefold(), device.id))
+        )
+
+    async def device(self, device_id: str) -> DeviceView:
+        """Return one device.
+
+        Raises:
+            RequestError: 404 ``DEVICE_NOT_FOUND``.
+        """
+        device = self.registry.snapshot.devices.get(device_id)
+        if device is None:
+            raise RequestError(404, "DEVICE_NOT_FOUND", f"No device {device_id!r} is known here.", field="id")
+        return (await self._views([device]))[0]
+
+    async def _views(self, devices: list[Device]) -> tuple[DeviceView, ...]:
+        registry = self.registry.snapshot
+        wanted = {device.id for device in devices}
+        features: dict[str, list[Feature]] = {}
+        for feature in registry.features.values():
+            if feature.device in wanted:
+                features.setdefault(feature.device, []).append(feature)
+        aliases: dict[str, list[str]] = {}
+        for alias, external_id in registry.aliases.items():
+            aliases.setdefault(external_id, []).append(alias)
+        ids = [feature.external_id for some in features.values() for feature in some]
+        values = await self.store.read(lambda database: trace.values(database, ids))
+
+        def view(feature: Feature) -> FeatureView:
+            last = values.get(feature.external_id, {})
+            shown = structs.asdict(feature)
+            del shown["device"], shown["keep_history"]
+            return FeatureView(
+                **shown,
+                value=last.get("value"),
+                text=last.get("text"),
+                value_at=last.get("at"),
+                aliases=tuple(sorted(aliases.get(feature.external_id, ()))),
+                exposed=tuple(sorted(registry.exposed.get(feature.external_id, ()))),
+            )
+
+        return tuple(
+            DeviceView(**structs.asdict(device), features=tuple(view(one) for one in features.get(device.id, ())))
+            for device in devices
+        )
+
+    async def add_device(self, wish: AddDevice) -> DeviceView:
+        """Make a virtual device.
+
+        Raises:
+            RequestError: 409 when its id or an external id is taken, 422 when a range is none.
+        """
+        registry = self.registry.snapshot
+        device_id = wish.id or f"{VIRTUAL}:{re.sub(r'[^a-z0-9]+', '-', wish.name.lower()).strip('-') or new_id()}"
+        if device_id in registry.devices:
+            raise RequestError(409, "DEVICE_EXISTS", f"There is a device {device_id!r} already.", field="id")
+        features = []
+        for one in wish.features:
+            if one.min is not None and one.max is not None and one.min > one.max:
+                raise RequestError(422, "INVALID_FIELD", "min is above max.", field="min")
+            if one.external_id in registry.features or one.external_id in registry.aliases:
+                sentence = f"{one.external_id!r} already means a feature."
+                raise RequestError(409, "EXTERNAL_ID_TAKEN", sentence, field="external_id")
+            members = {**structs.asdict(one), "name": one.name or wish.name}
+            features.append(Feature(device=device_id, writable=True, **members))
+        device = Device(id=device_id, driver=VIRTUAL, name=wish.name)
+        await self.registry.put_device(device, features)
+        await self.registry.rename(device_id, wish.name)
+        return await self.device(device_id)
+
+    def aliases(self) -> tuple[AliasView, ...]:
+        """Return all aliases by name."""
+        registry = self.registry.snapshot
+
+        def view(alias: str, external_id: str) -> AliasView:
+            feature = registry.features.get(external_id)
+            device = registry.devices.get(feature.device) if feature else None
+            return AliasView(alias=alias, external_id=external_id, device=device.name if device else None)
+
+        return tuple(view(*pair) for pair in sorted(registry.aliases.items()))
+
+    async def set_value(self, device_id: str, wish: SetValue) -> Receipt:
+        """Send a value to a feature of a device, as an event like any other.
+
+        Raises:
+            RequestError: 404 when the device has no such feature.
+        """
+        feature = self.registry.snapshot.feature(wish.external_id)
+        if feature is None or feature.device != device_id:
+            sentence = f"The device {device_id!r} has no feature {wish.external_id!r}."
+            raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", sentence, field="external_id")
+        text = wish.value if isinstance(wish.value, str) else None
+        return await self._submit(wish.external_id, None if isinstance(wish.value, str) else float(wish.value), text)
+
+    async def _submit(self, external_id: str, value: float | None, text: str | None) -> Receipt:
+        now, elapsed = self.clock.now(), self.clock.elapsed()
+        return await self.intake.submit(
+            Event(
+                id=new_id(),
+                origin="local",
+                at=now,
+                received_at=now,
+                deadline=elapsed + self.config.commands.time_to_live,
+                boot=self.clock.boot,
+                external_id=external_id,
+                value=value,
+                text=text,
+            ),
+        )
+
+    async def events(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Return events as ``store.trace.events`` does, with its arguments."""
+        return await self.store.read(lambda database: trace.events(database, **wanted))
+
+    async def trace(self, event_id: str) -> dict[str, Any]:
+        """Return one event hop by hop.
+
+        Raises:
+            RequestError: 404 ``EVENT_NOT_FOUND``.
+        """
+        try:
+            return await self.store.read(lambda database: trace.trace(database, event_id))
+        except KeyError:
+            raise _no_event(event_id) from None
+
+    async def replay(self, event_id: str) -> Receipt:
+        """Send an event's content again, now, as a new event whose cause is the old one.
+
+        Raises:
+            RequestError: 404 ``EVENT_NOT_FOUND``.
+        """
+        try:
+            event = await self.store.read(lambda database: trace.find_event(database, event_id))
+        except KeyError:
+            raise _no_event(event_id) from None
+        now = self.clock.now()
+        again = structs.replace(
+            event,
+            id=new_id(),
+            origin="local",
+            cause=event.id,
+            at=now,
+            received_at=now,
+            dated=False,
+            deadline=self.clock.elapsed() + self.config.commands.time_to_live,
+            boot=self.clock.boot,
+            key=None,
+        )
+        return await self.intake.submit(again)
+
+    def follow(self) -> AsyncGenerator[Mapping[str, Any] | None]:
+        """Yield events as they come, and again when their outcome changes; None from time to time if there is none."""
+        return follow(self.store, self.intake)
+
+    async def backup(self) -> BinaryIO:
+        """Return a checked copy of the database, open for reading and already without a name.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        path = Path(self.config.state_directory, f"backup-{new_id()}.db")
+
+        def copy(database: Database) -> BinaryIO:
+            try:
+                backup.backup(database, path)
+                return path.open("rb")
+            finally:
+                path.unlink(missing_ok=True)
+
+        return await self.store.read(copy)
+
+
+def _no_event(event_id: str) -> RequestError:
+    return RequestError(404, "EVENT_NOT_FOUND", f"No event {event_id[:80]!r} is known here.", field="id")

@@ -1,0 +1,269 @@
+"""What goes over the local API, as values: requests that are refused when they do not fit, and answers.
+
+Times are seconds since the epoch. The OpenAPI document is made from these types.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from gladys_companion.model import DeliveryState, Kind, Outcome
+
+__all__ = [
+    "AddDevice",
+    "AddFeature",
+    "AliasView",
+    "Check",
+    "Counts",
+    "DeviceView",
+    "EventView",
+    "Expose",
+    "FeatureView",
+    "Hop",
+    "LinkStatus",
+    "MakeAlias",
+    "MdnsStatus",
+    "Pair",
+    "Paired",
+    "PluginStatus",
+    "Rename",
+    "SetValue",
+    "Status",
+    "TraceView",
+    "Vitals",
+]
+
+Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class LinkStatus(Struct, frozen=True, kw_only=True):
+    """The link to the gateway. ``waiting``: between two attempts; ``parked``: refused, and only the user can help.
+
+    ``clock_offset`` is by how many seconds the gateway's clock is ahead of ours, as measured at the last connect.
+    """
+
+    state: Literal["unpaired", "connecting", "connected", "waiting", "parked"]
+    url: str | None = None
+    home: str | None = None
+    since: float | None = None
+    reason: str | None = None
+    clock_offset: float | None = None
+
+
+class MdnsStatus(Struct, frozen=True, kw_only=True):
+    """Discovery. ``gladys`` is where a Gladys was found on the network."""
+
+    state: Literal["running", "off", "failed"]
+    services: int = 0
+    gladys: str | None = None
+    reason: str | None = None
+
+
+class PluginStatus(Struct, frozen=True, kw_only=True):
+    """One configured plug-in; ``status`` is ``open`` when all is well."""
+
+    name: str
+    group: str
+    status: str
+    reason: str | None = None
+
+
+class Vitals(Struct, frozen=True, kw_only=True):
+    """How the parts are that only the composition knows."""
+
+    link: LinkStatus
+    mdns: MdnsStatus
+    plugins: tuple[PluginStatus, ...] = ()
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """How much is in the database."""
+
+    devices: int
+    features: int
+    aliases: int
+    events: int
+    unbound: int
+    pending: int
+    newest_at: float | None = None
+
+
+class Status(Vitals, frozen=True, kw_only=True):
+    """The whole of ``GET /api/status``. ``store`` is None, or why the database can not be used right now."""
+
+    running: bool
+    version: str
+    pid: int
+    started_at: float
+    counts: Counts | None = None
+    store: str | None = None
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One finding of ``doctor``; ``todo`` is empty when there is nothing to do."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    says: str
+    todo: str = ""
+
+
+class FeatureView(Struct, frozen=True, kw_only=True):
+    """A feature with its last value; ``exposed`` are the ids of the keys that may command it, ``*`` for every key."""
+
+    external_id: str
+    name: str
+    category: str
+    type: str
+    unit: str | None
+    min: float | None
+    max: float | None
+    writable: bool
+    value: float | None
+    text: str | None
+    value_at: float | None
+    aliases: tuple[str, ...]
+    exposed: tuple[str, ...]
+
+
+class DeviceView(Struct, frozen=True, kw_only=True):
+    """A device with its features; ``away_since`` is set while it is not on the network."""
+
+    id: str
+    driver: str
+    name: str
+    model: str
+    host: str | None
+    address: str | None
+    port: int | None
+    seen_at: float | None
+    away_since: float | None
+    features: tuple[FeatureView, ...]
+
+
+class AliasView(Struct, frozen=True, kw_only=True):
+    """Another external id of a feature; ``device`` is the name of the feature's device, None if it is gone."""
+
+    alias: str
+    external_id: str
+    device: str | None
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """An event as lists show it; ``seq`` is what ``before`` and ``after`` page by."""
+
+    seq: int
+    id: str
+    kind: Kind
+    state: str
+    origin: str
+    external_id: str | None
+    feature: str | None
+    value: float | None
+    text: str | None
+    at: float
+    received_at: float
+    warning: str | None
+    outcome: Outcome
+
+
+class Hop(Struct, frozen=True, kw_only=True):
+    """One step of an event's way; ``ms`` is counted from its commit at home."""
+
+    hop: str
+    at: float | None
+    ms: float | None
+    state: DeliveryState | str | None = None
+    reason: str | None = None
+    attempts: int | None = None
+
+
+class TraceView(Struct, frozen=True, kw_only=True):
+    """An event with its receipt, and hop by hop."""
+
+    id: str
+    kind: Kind
+    state: str
+    origin: str
+    external_id: str | None
+    feature: str | None
+    value: float | None
+    text: str | None
+    at: float
+    received_at: float
+    dated: bool | int
+    warning: str | None
+    key_id: str | None
+    key_name: str | None
+    cause: str | None
+    body: str | None
+    receipt: dict[str, Any]
+    hops: tuple[Hop, ...]
+
+
+class AddFeature(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A feature of a virtual device; category and type are Gladys' words."""
+
+    external_id: Text
+    name: Word | None = None
+    category: Word = "unknown"
+    type: Word = "unknown"
+    unit: Word | None = None
+    min: float | None = None
+    max: float | None = None
+    keep_history: bool = True
+
+
+class AddDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A virtual device: a phone, or anything without hardware of its own."""
+
+    name: Word
+    id: Word | None = None
+    features: Annotated[tuple[AddFeature, ...], Meta(min_length=1, max_length=1_000)]
+
+
+class Rename(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name of the user's, which discovery never overwrites."""
+
+    name: Word
+
+
+class SetValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value for a feature of the device, as a phone would send it."""
+
+    external_id: Text
+    value: float | str | bool
+
+
+class Expose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose keys may command a feature; none given means every key."""
+
+    external_id: Text
+    key_ids: tuple[Word, ...] = ()
+
+
+class MakeAlias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another external id for a feature."""
+
+    alias: Text
+    external_id: Text
+
+
+class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A gateway and a pairing code of it; ``name`` is how the gateway lists this home's companion."""
+
+    url: Word
+    code: Word
+    name: Word = "companion"
+
+
+class Paired(Struct, frozen=True, kw_only=True):
+    """What the home is known as at the gateway."""
+
+    url: str
+    home_id: str
+    home_name: str
+    instance_id: str

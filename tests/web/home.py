@@ -1,0 +1,68 @@
+"""A home without devices or gateway: real store, registry and intake, and a host that does next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Config, Local
+from gladys_companion.errors import RequestError
+from gladys_companion.intake import Intake
+from gladys_companion.store.registry import Registry, open_registry
+from gladys_companion.store.schema import MIGRATIONS
+from gladys_companion.store.writer import open_store
+from gladys_companion.web.service import Service
+from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, Vitals
+
+__all__ = ["QuietHost", "home_config", "open_home"]
+
+
+class QuietHost:
+    """Connected to nothing."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.link = LinkStatus(state="unpaired")
+
+    def vitals(self) -> Vitals:
+        return Vitals(link=self.link, mdns=MdnsStatus(state="off"))
+
+    async def pair(self, wish: Pair) -> Paired:
+        if wish.code != "ABCDEFGH":
+            raise RequestError(403, "PAIRING_REFUSED", "The code is wrong or too old.")
+        self.link = LinkStatus(state="connected", url=wish.url, since=0.0, clock_offset=0.0)
+        return Paired(url=wish.url, home_id="h", home_name="Home", instance_id="i")
+
+    async def unpair(self) -> None:
+        self.link = LinkStatus(state="unpaired")
+
+    async def forget(self, device_id: str) -> None:
+        await self.registry.forget(device_id)
+
+
+def home_config(directory: Path) -> Config:
+    """Return a configuration that keeps everything below one directory."""
+    return Config(
+        state_directory=str(directory / "state"),
+        runtime_directory=str(directory / "run"),
+        local=Local(listen="127.0.0.1:0"),
+    )
+
+
+@asynccontextmanager
+async def open_home(directory: Path) -> AsyncIterator[Service]:
+    """Give the service of such a home."""
+    config = home_config(directory)
+    async with open_store(Path(config.state_directory, "companion.db"), MIGRATIONS) as store:
+        registry = await open_registry(store, wake=lambda _: None)
+        intake = Intake(store, registry.plan, wake=lambda _: None)
+        yield Service(
+            config=config,
+            store=store,
+            registry=registry,
+            intake=intake,
+            host=QuietHost(registry),
+            started_at=SYSTEM.now(),
+        )
