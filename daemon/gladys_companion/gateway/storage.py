@@ -30,7 +30,11 @@ __all__ = [
 
 
 class Home(Struct, frozen=True, kw_only=True):
-    """A home and its one account user. Messages go to ``primary_instance``, which only a person changes."""
+    """A home and its one user. Messages go to ``primary_instance``, which only a person changes.
+
+    ``gladys_user_id`` is the user's id in Gladys at home (``local_user_id`` of a message). The public keys are JWKs as
+    JSON, and are there only if the user has a dashboard that reads what Gladys encrypts for it.
+    """
 
     id: str
     name: str
@@ -38,6 +42,9 @@ class Home(Struct, frozen=True, kw_only=True):
     user_name: str
     created_at: float
     primary_instance: str | None = None
+    gladys_user_id: str | None = None
+    rsa_public_key: str | None = None
+    ecdsa_public_key: str | None = None
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -97,8 +104,8 @@ class NewEvent(Struct, frozen=True, kw_only=True):
     ``body`` is whatever the relay needs to emit it (opaque here, erased once home has acked); ``size`` counts towards
     the quotas. ``order_key`` is what must stay in order. ``elapsed`` and ``boot`` are the boot clock at its arrival, so
     that its age survives a restart and a clock that is set. ``created_at`` is the time that the phone named.
-    ``idempotency_key`` makes it one with an earlier event of its key; ``body_hash`` then says whether that is true, None
-    that it is not compared (OwnTracks).
+    ``idempotency_key`` makes it one with an earlier event of its key; ``body_hash`` then says whether that is true, and
+    None that it is not compared (OwnTracks).
     """
 
     id: str
@@ -207,6 +214,9 @@ class Relayed(Protocol):
     async def flush(self) -> None:
         """Return when everything noted so far (settlements, uses) is committed."""
 
+    async def write_behind(self) -> None:
+        """Flush, for ever, soon after something is noted; a task of whoever serves. Failures are logged and retried."""
+
     async def held(
         self, home_id: str, after_seq: int, limit: int, most_bytes: int = 4_194_304
     ) -> Sequence[StoredEvent]:
@@ -274,13 +284,13 @@ class Directory(Protocol):
         """Add or replace a key with all its secrets."""
 
     async def put_pair_code(self, code: PairCode) -> None:
-        """Add a pairing code, in the place of the earlier ones of its home, and forget those that ended."""
+        """Add a pairing code, in the place of the earlier one of its home."""
 
     async def take_pair_code(self, lookup: str, digest: bytes, now: float) -> str | None:
         """Use a code up and return its home, or count the try and return None. The count is committed either way."""
 
-    async def signing_secret(self) -> bytes:
-        """Return the secret that access tokens are signed with; made at the first call."""
+    def signing_secret(self) -> bytes:
+        """Return the secret that access tokens are signed with; it stays the same as long as the storage exists."""
 
 
 class Storage(Relayed, Directory, Protocol):
