@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gladys_companion.plugins import PluginRecord
 from msgspec import Struct
 
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, Device, Event, Feature, Sender
+from gladys_companion.plugins import PluginRecord
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import SqliteStore, open_store

@@ -91,6 +91,7 @@ class Dispatch:
                     group.create_task(self._lane(lane), name=f"lane {lane}")
         finally:
             self._running.clear()
+            await self._store.write(lanes.hand_back)  # an end in order is no crash of what was under way
 
     async def _lane(self, lane: str) -> None:
         woken = self._running[lane]

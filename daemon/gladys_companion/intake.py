@@ -118,6 +118,7 @@ class Intake:
     def changed(self) -> None:
         """Take note that receipts changed by other means than a delivery (an id was bound)."""
         self._changed.set()
+        self._pulse()
 
     async def receipts(self) -> AsyncIterator[Receipt]:
         """Yield, oldest first, receipts that changed after their ack left; asked for the next, one counts as told.

@@ -46,6 +46,9 @@ ACTIONS: Mapping[str, Kind] = {
 }
 
 
+NO_RAW = Raw()  # no JSON at all: the field is left out
+
+
 class StateBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A checked body of ``POST /v1/api/device/state/:key``. ``created_at``: seconds since the epoch."""
 
@@ -68,7 +71,7 @@ class Companion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     age_ms: float = 0.0
     ttl_ms: float = DEFAULT_TTL * 1000
     key: Sender | None = None
-    raw: Raw | None = None
+    raw: Raw = NO_RAW
 
 
 class OpenApiMessage(Struct, kw_only=True, omit_defaults=True):
@@ -244,7 +247,7 @@ def to_event(message: OpenApiMessage, *, new_id: str, now: float, elapsed: float
         text=state.text if state else None,
         dated=dated,
         key=ours.key,
-        body=None if state else bytes(ours.raw or message.data).decode(),
+        body=None if state else bytes(ours.raw if bytes(ours.raw) else message.data).decode(),
     )
 
 

@@ -89,7 +89,10 @@ def lease(
 
 
 def recover(database: Database, now: float) -> None:
-    """Judge what was under way when the last process ended: unknown, counted, or after three times quarantined."""
+    """Judge what was under way when the last process ended: unknown, counted, or after three times quarantined.
+
+    What only waits is tried at once: a backoff ends with the process that kept it.
+    """
     rows = database.conn.execute(
         "SELECT event, target, state, crashes FROM deliveries WHERE state IN ('pending', 'sending') AND under_way = 1"
     ).fetchall()
@@ -103,6 +106,7 @@ def recover(database: Database, now: float) -> None:
     database.conn.execute(
         "UPDATE deliveries SET crashes = crashes + 1, under_way = 0 WHERE state = 'pending' AND under_way = 1"
     )
+    database.conn.execute("UPDATE deliveries SET retry_at = 0 WHERE state = 'pending' AND retry_at > 0")
 
 
 def hand_back(database: Database, lane: str | None = None) -> None:

@@ -112,7 +112,8 @@ def receipt(database: Database, event_id: str, *, duplicate: bool = False) -> Re
             ms=None if settled_at is None else round(max(0.0, settled_at - received_at) * 1000, 3),
         )
         for target, target_state, reason, settled_at in database.conn.execute(
-            "SELECT target, state, reason, settled_at FROM deliveries WHERE event = ? ORDER BY lane", (seq,)
+            "SELECT target, state, reason, settled_at FROM deliveries WHERE event = ? ORDER BY lane = target, target",
+            (seq,),
         )
     ]
     return make_receipt(
