@@ -96,7 +96,7 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def configure(level: str = "info", stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Send all logs, ours and those of libraries, to one stream (stderr), from this level on: ``debug`` to ``error``."""
+    """Send all logs, ours and those of libraries, to one stream (stderr), from this level on."""
     stream = stream or sys.stderr
     journal = _is_journal(stream, environ)
     common: list[Processor] = [

@@ -33,7 +33,8 @@ def test_no_secret_is_logged() -> None:
     configure("debug", stream, {})
     log = structlog.get_logger()
     log.info(
-        "POST /v1/api/device/state/" + KEY,
+        "POST",
+        path="/v1/api/device/state/" + KEY,
         error_code="TOLD",
         token="short",
         nested={"access_token": "x1y2", "list": [JWT]},
