@@ -7,7 +7,7 @@ handed it to the gateway.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 from sqlite_utils import Database
 
@@ -66,13 +66,10 @@ class Intake:
         Raises:
             StoreError: nothing was stored; the sender has to keep it.
         """
-        recorded = await self._store.write(self._job(event))
-        self._pulse()
-        self._supersede(recorded.superseded)
+        recorded = await self._store.write(self._job(event), self._committed)
         if not recorded.lanes:
             return recorded.receipt
         waiter = self._waiters[recorded.seq] = _Waiter(recorded.receipt.targets)
-        self._wake(recorded.lanes)
         try:
             async with asyncio.timeout(self._settle_within):
                 await waiter.done.wait()
@@ -83,6 +80,22 @@ class Intake:
         # through the writer: behind every settlement that still saw somebody waiting, before every one that will not
         return await self._store.write(lambda database: receipt(database, event.id))
 
+    async def take(self, event: Event) -> None:
+        """Commit an event whose sender waits for no receipt.
+
+        Raises:
+            StoreError: nothing was stored; the sender has to keep it.
+        """
+        await self._store.write(self._job(event), self._committed)
+
+    def _committed(self, recorded: Recorded) -> None:
+        """Set going what an event began; also when whoever submitted it is gone."""
+        self._pulse()
+        if recorded.superseded:
+            self.settled(recorded.superseded)
+        if recorded.lanes:
+            self._wake(recorded.lanes)
+
     def _job(self, event: Event) -> Callable[[Database], Recorded]:
         clock = self._clock
         return lambda database: record(
@@ -92,10 +105,6 @@ class Intake:
     def _pulse(self) -> None:
         self.arrived.set()
         self.arrived = asyncio.Event()
-
-    def _supersede(self, superseded: Sequence[Settlement]) -> None:
-        if superseded:
-            self.settled(superseded)
 
     def waits(self, seq: int) -> bool:
         """Return whether somebody still waits for the receipt of an event (asked on the writer thread)."""
@@ -120,7 +129,7 @@ class Intake:
         self._changed.set()
         self._pulse()
 
-    async def receipts(self) -> AsyncIterator[Receipt]:
+    async def receipts(self) -> AsyncGenerator[Receipt]:
         """Yield, oldest first, receipts that changed after their ack left; asked for the next, one counts as told.
 
         Closed before that, it is yielded again by the next iterator, also after a crash.

@@ -125,7 +125,7 @@ async def test_clocks_that_are_set_change_no_age(tmp_path: Path) -> None:
 
 
 async def test_value_follows_arrival_even_when_the_clock_goes_back(tmp_path: Path) -> None:
-    """The last value is the last that came; only what its sender dated, or what is late, is put in its place by time."""
+    """The last value is the last that came; what its sender dated, or what is late, takes its place by time."""
     async with open_home(tmp_path) as home:
         await home.intake.submit(home.event(PRESENCE.external_id, 1.0))
         home.clock.wall -= 3_600

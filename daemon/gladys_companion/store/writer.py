@@ -41,10 +41,11 @@ MOST_JOBS = 256  # of one transaction: bounds how long the first of them waits f
 class Store(Protocol):
     """What the rest of the program knows of the database."""
 
-    async def write(self, job: Callable[[Database], T]) -> T:
+    async def write(self, job: Callable[[Database], T], then: Callable[[T], None] | None = None) -> T:
         """Run the job on the writer and return its result after the COMMIT that holds it.
 
         A job changes nothing but the database: when another job of its transaction fails, it is run a second time.
+        ``then`` is called on the loop with the result once it is committed, even if who awaits this was cancelled.
 
         Raises:
             StoreError: nothing of this job was stored.
@@ -60,18 +61,20 @@ class _Job(Struct, eq=False):
     run: Callable[[Database], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    then: Callable[[Any], None] | None = None
     result: Any = None
     error: BaseException | None = None
 
 
 def _tell(done: list[_Job]) -> None:
     for job in done:
-        if job.future.done():  # its waiter was cancelled; what it wrote stays
-            continue
-        if job.error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(job.error)
+        if not job.future.done():  # its waiter may have been cancelled; what it wrote stays
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
+        if job.then is not None and job.error is None:
+            job.then(job.result)
 
 
 def translate(error: sqlite3.Error, path: Path) -> StoreError:
@@ -183,11 +186,11 @@ class SqliteStore:
         self._pool = ThreadPoolExecutor(read_threads, thread_name_prefix=f"reader {path.name}")
         self._thread.start()
 
-    async def write(self, job: Callable[[Database], T]) -> T:
+    async def write(self, job: Callable[[Database], T], then: Callable[[T], None] | None = None) -> T:
         """Run the job on the writer and return its result after the COMMIT that holds it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(job, loop, future))
+        self._jobs.put(_Job(job, loop, future, then))
         return await future
 
     async def read(self, query: Callable[[Database], T]) -> T:

@@ -1,0 +1,107 @@
+"""What makes this home known at a gateway: a pairing code is exchanged once for a token, which is kept as a secret."""
+
+from __future__ import annotations
+
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from msgspec import Struct
+
+from gladys_companion.errors import AuthError, ProtocolError, RequestError, Unavailable
+from gladys_companion.ports import Secrets
+
+__all__ = ["Pairing", "check_url", "load", "pair", "save"]
+
+NAME = "pairing"
+ANSWER_WITHIN = ClientTimeout(total=20)
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Pairing(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """A home at a gateway. ``own``: the gateway is one of ours, which may be asked again sooner than Gladys Plus."""
+
+    url: str
+    instance_id: str
+    home_id: str
+    home_name: str
+    refresh_token: str
+    own: bool = True
+
+    def __repr__(self) -> str:
+        return f"Pairing(url={self.url!r}, home={self.home_name!r})"
+
+
+def check_url(url: str) -> str:
+    """Return a gateway's address without a trailing slash.
+
+    Raises:
+        RequestError: 422 when it is none, has a path, or would send the token in the clear over a network.
+    """
+    parts = urlsplit(url.strip())
+    try:
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        sentence = f"{url.strip()[:200]!r} is not the address of a gateway, such as https://gateway.example.org."
+        raise RequestError(422, "INVALID_FIELD", sentence, field="url")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        sentence = "A gateway has a host name (or port) of its own: leave out the path."
+        raise RequestError(422, "INVALID_FIELD", sentence, field="url")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not parts.hostname.startswith("127."):
+        sentence = "Over a network the address must begin with https://, or the home's token travels in the clear."
+        raise RequestError(422, "INVALID_FIELD", sentence, field="url")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLContext) -> Pairing:
+    """Exchange a pairing code for a token.
+
+    Args:
+        http: any session.
+        url: of a gateway of ours.
+        code: 8 characters, from its ``gateway home pair-code``, as a person typed it.
+        name: how the gateway lists this companion.
+        ssl: verifies the gateway's certificate.
+
+    Raises:
+        RequestError: the address is none, or the gateway refused for another reason than the code.
+        AuthError: the code is wrong, used or too old.
+        Unavailable: the gateway can not be reached, or is no gateway of ours.
+    """
+    url = check_url(url)
+    asked = {"code": code.strip().upper().replace("-", ""), "name": name}
+    try:
+        async with http.post(
+            f"{url}/pair", json=asked, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
+        ) as answer:
+            status, body = answer.status, await answer.read()
+    except (ClientError, TimeoutError) as error:
+        raise Unavailable(f"{url} can not be reached ({type(error).__name__}: {error}).") from error
+    try:
+        told = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        told = {}
+    if status == 403:  # noqa: PLR2004 - HTTP's own number
+        raise AuthError(told.get("error_message") or "The gateway refused the pairing code: ask for a fresh one.")
+    if status != 200:  # noqa: PLR2004
+        sentence = told.get("error_message") or f"{url} answered {status}: is it a gateway of this project?"
+        raise RequestError(502, "GATEWAY_REFUSED", sentence)
+    try:
+        return msgspec.convert({**told, "url": url}, Pairing)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"{url} answered what a gateway does not: {error}.") from error
+
+
+async def load(secrets: Secrets) -> Pairing | None:
+    """Return the pairing, or None while there is none."""
+    kept = await secrets.get(NAME)
+    return msgspec.json.decode(kept, type=Pairing) if kept else None
+
+
+async def save(secrets: Secrets, pairing: Pairing | None) -> None:
+    """Keep the pairing, or with None forget it; returns when committed."""
+    await secrets.set(NAME, msgspec.json.encode(pairing) if pairing else None)

@@ -1,0 +1,124 @@
+"""One authenticated connection: frames in, acks and receipts out.
+
+It always reads; what it reads goes to the intake in order of arrival, and is acked when that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+import structlog
+from msgspec import Raw
+from websockets.asyncio.client import ClientConnection
+
+from gladys_companion.clock import Clock
+from gladys_companion.errors import ProtocolError, RequestError, StoreError, Unavailable
+from gladys_companion.ids import new_id
+from gladys_companion.intake import Intake
+from gladys_companion.model import Event
+from gladys_companion.protocol import open_api, socketio
+
+__all__ = ["Session"]
+
+MOST_UNDER_WAY = 1_024
+TELL_WITHIN = 10.0
+STORE_RETRY = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Session:
+    """Takes frames in; ``open`` until the gateway says goodbye. ``malformed`` is called for each frame dropped."""
+
+    def __init__(self, socket: ClientConnection, intake: Intake, clock: Clock, malformed: Callable[[], None]) -> None:
+        self._socket = socket
+        self._intake = intake
+        self._clock = clock
+        self._malformed = malformed
+        self._under_way = 0
+        self._number = 0
+        self._told: dict[int, asyncio.Event] = {}
+        self.open = True
+
+    async def take(self, frame: str | bytes, group: asyncio.TaskGroup) -> None:
+        """Do what one frame asks for; events are begun in order, and end in tasks of the group."""
+        try:
+            packet = socketio.decode(frame)
+        except ProtocolError as error:
+            self._malformed()
+            log.warning("malformed frame dropped", reason=str(error))
+            await self._nack(error.data.get("ack_id"), 422, error.code, str(error))
+            return
+        match packet:
+            case socketio.ServerEvent(name="open-api-message"):
+                event = await self._read(packet)
+                if event is None:
+                    return
+                if self._under_way >= MOST_UNDER_WAY:
+                    raise Unavailable(f"more than {MOST_UNDER_WAY} events are under way: the rest is sent again")
+                self._under_way += 1
+                group.create_task(self._submit(event, packet.ack_id))
+            case socketio.Ping():
+                await self._socket.send(socketio.pong(packet.data))
+            case socketio.Ack(ack_id=ack_id) if ack_id in self._told:
+                self._told.pop(ack_id).set()
+            case socketio.ServerEvent():
+                await self._nack(packet.ack_id, 501, "UNSUPPORTED_ACTION", "This home does not know such a message.")
+            case socketio.Disconnected() | socketio.Closed():
+                self.open = False
+
+    async def _read(self, packet: socketio.ServerEvent) -> Event | None:
+        """Return the event of a message; None when it was refused."""
+        clock = self._clock
+        try:
+            if not packet.args:
+                raise ProtocolError("open-api-message without its object")  # noqa: TRY301
+            return open_api.to_event(
+                open_api.decode_message(packet.args[0]),
+                new_id=new_id(),
+                now=clock.now(),
+                elapsed=clock.elapsed(),
+                boot=clock.boot,
+            )
+        except RequestError as error:
+            if packet.ack_id is not None:
+                await self._socket.send(socketio.ack(packet.ack_id, error.body()))
+        except ProtocolError as error:
+            self._malformed()
+            await self._nack(packet.ack_id, 422, error.code, str(error))
+        return None
+
+    async def _nack(self, ack_id: int | None, status: int, code: str, sentence: str) -> None:
+        if ack_id is not None:
+            await self._socket.send(socketio.ack(ack_id, RequestError(status, code, sentence).body()))
+
+    async def _submit(self, event: Event, ack_id: int | None) -> None:
+        try:
+            receipt = await self._intake.submit(event)
+        except StoreError as error:  # not stored: the gateway keeps it, and sends it again
+            await self._nack(ack_id, error.status, error.code, str(error))
+        else:
+            if ack_id is not None:
+                await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt))))
+        finally:
+            self._under_way -= 1
+
+    async def tell(self) -> None:
+        """Tell the gateway what receipts became after their acks; each counts as told when it acked. For ever."""
+        while True:
+            try:
+                await self._tell_all()
+            except StoreError as error:
+                log.warning("receipts wait for the database", reason=str(error))
+                await asyncio.sleep(STORE_RETRY)
+
+    async def _tell_all(self) -> None:
+        async with aclosing(self._intake.receipts()) as receipts:
+            async for receipt in receipts:
+                self._number += 1
+                acked = self._told[self._number] = asyncio.Event()
+                await self._socket.send(socketio.event("open-api-receipt", receipt.body(), ack_id=self._number))
+                async with asyncio.timeout(TELL_WITHIN):
+                    await acked.wait()
