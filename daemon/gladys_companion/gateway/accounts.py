@@ -1,0 +1,264 @@
+"""What people do with homes, instances and keys: the same for the running gateway and for a command line without one.
+
+Everything names its home, or there is exactly one; what belongs to another home is not found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.errors import AuthError, RequestError
+from gladys_companion.gateway import keys
+from gladys_companion.gateway._names import checked_name, fresh_name, pick
+from gladys_companion.gateway.keys import SCOPES, Issued
+from gladys_companion.gateway.storage import HeldTotal, Home, Instance, Key, PairCode, Storage
+from gladys_companion.gateway.tokens import AccessTokens
+from gladys_companion.ids import new_id
+
+__all__ = ["REVOKE_WARNING", "Accounts", "Paired"]
+
+REVOKE_WARNING = (
+    "The key is refused from now on. An iPhone deletes what it cannot deliver: "
+    "positions that OwnTracks still holds there are lost unless it gets a new key first."
+)
+
+
+class Paired(Struct, frozen=True, kw_only=True):
+    """A new instance. ``primary`` says whether the home's messages go to it."""
+
+    home: Home
+    instance: Issued[Instance]
+    primary: bool
+
+
+class Accounts:
+    """The operations. ``changed`` is told the home whose instances, primary or own existence are not as before."""
+
+    def __init__(
+        self, storage: Storage, clock: Clock = SYSTEM, *, changed: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._changed = changed
+        self._tokens = AccessTokens(storage.signing_secret(), clock)
+        self._changing = asyncio.Lock()  # what is read, changed and written back is not changed by another meanwhile
+
+    # Homes
+
+    def homes(self) -> Sequence[Home]:
+        """Return all homes."""
+        return self._storage.homes()
+
+    def home(self, named: str | None = None) -> Home:
+        """Return the home of that id or name; None: the only one.
+
+        Raises:
+            RequestError: 404 ``HOME_NOT_FOUND``, 409 ``AMBIGUOUS``.
+        """
+        homes = self._storage.homes()
+        if named is not None:
+            return pick(homes, named, "home")
+        if len(homes) == 1:
+            return homes[0]
+        if not homes:
+            raise RequestError(404, "HOME_NOT_FOUND", "There is no home yet: make one with gateway home create NAME.")
+        names = ", ".join(home.name for home in homes[:5])
+        raise RequestError(409, "AMBIGUOUS", f"There are {len(homes)} homes: name the one you mean ({names}).")
+
+    async def held(self) -> Mapping[str, HeldTotal]:
+        """Return what is held, by the id of the home (keys added up, and left empty)."""
+        await self._storage.flush()
+        totals: dict[str, HeldTotal] = {}
+        for one in await self._storage.held_totals():
+            so_far = totals.get(one.home_id, HeldTotal(one.home_id, "", 0, 0))
+            totals[one.home_id] = HeldTotal(one.home_id, "", so_far.events + one.events, so_far.bytes + one.bytes)
+        return totals
+
+    async def create_home(self, name: str, user_name: str = "") -> Home:
+        """Make a home with its one user."""
+        async with self._changing:
+            home = Home(
+                id=new_id(),
+                name=fresh_name(name, self._storage.homes()),
+                user_id=new_id(),
+                user_name=checked_name(user_name) if user_name else "Home",
+                created_at=self._clock.now(),
+            )
+            await self._storage.put_home(home)
+        return home
+
+    async def link_user(
+        self,
+        home: str | None,
+        gladys_user_id: str | None,
+        rsa_public_key: str | None = None,
+        ecdsa_public_key: str | None = None,
+    ) -> Home:
+        """Say who the home's user is in its Gladys: an unmodified one needs that to take positions.
+
+        The public keys (JWK, as JSON) are of a dashboard that reads what Gladys encrypts for that user.
+        """
+        async with self._changing:
+            changed = replace(
+                self.home(home),
+                gladys_user_id=gladys_user_id,
+                rsa_public_key=rsa_public_key,
+                ecdsa_public_key=ecdsa_public_key,
+            )
+            await self._storage.put_home(changed)
+        return changed
+
+    async def remove_home(self, named: str) -> Home:
+        """Remove a home with all that is its own, held events too."""
+        async with self._changing:
+            home = self.home(named)
+            await self._storage.remove_home(home.id)
+        self._changed(home.id)
+        return home
+
+    async def set_primary(self, home: str | None, instance: str) -> Home:
+        """Let the home's messages go to this instance."""
+        async with self._changing:
+            found = self.home(home)
+            live = [one for one in self._storage.instances(found.id) if one.revoked_at is None]
+            changed = replace(found, primary_instance=pick(live, instance, "instance").id)
+            await self._storage.put_home(changed)
+        self._changed(changed.id)
+        return changed
+
+    # Instances
+
+    def instances(self, home: str | None = None) -> Sequence[Instance]:
+        """Return the instances of a home, revoked ones too."""
+        return self._storage.instances(self.home(home).id)
+
+    async def pair_code(self, home: str | None = None) -> Issued[PairCode]:
+        """Make a code that an instance of the home can be paired with; the earlier one ends."""
+        issued = keys.new_pair_code(self.home(home).id, self._clock.now())
+        await self._storage.put_pair_code(issued.value)
+        return issued
+
+    async def pair(self, code: str, name: str) -> Paired:
+        """Make an instance of the home whose code it is; the first one of a home becomes its primary.
+
+        Raises:
+            RequestError: 403 ``PAIRING_REFUSED``, the same whether the code is wrong, spent or too old.
+        """
+        checked = checked_name(name)
+        now = self._clock.now()
+        async with self._changing:
+            home_id = await self._storage.take_pair_code(*keys.read_code(code), now)
+            home = self._storage.home(home_id) if home_id else None
+            if home is None:
+                raise RequestError(
+                    403,
+                    "PAIRING_REFUSED",
+                    "This code is wrong, spent or older than 10 minutes: make another with gateway home pair-code.",
+                )
+            token = keys.new_secret()
+            instance = Instance(id=new_id(), home_id=home.id, name=checked, created_at=now)
+            await self._storage.put_instance(instance, keys.digest(token))
+            if home.primary_instance is None:
+                home = replace(home, primary_instance=instance.id)
+                await self._storage.put_home(home)
+        self._changed(home.id)
+        return Paired(home=home, instance=Issued(instance, token), primary=home.primary_instance == instance.id)
+
+    async def revoke_instance(self, home: str | None, instance: str) -> Instance:
+        """Refuse an instance from now on. If it was the primary one, messages are held until there is another."""
+        async with self._changing:
+            found = self.home(home)
+            live = [one for one in self._storage.instances(found.id) if one.revoked_at is None]
+            revoked = replace(pick(live, instance, "instance"), revoked_at=self._clock.now())
+            await self._storage.put_instance(revoked)
+            if found.primary_instance == revoked.id:
+                await self._storage.put_home(replace(found, primary_instance=None))
+        self._changed(found.id)
+        return revoked
+
+    def access_token(self, refresh_token: str) -> str:
+        """Return an access token, good for an hour.
+
+        Raises:
+            RequestError: 401 ``UNAUTHORIZED`` for garbage, 403 ``FORBIDDEN`` for an instance that was revoked.
+        """
+        instance = self._storage.instance_of(keys.digest(refresh_token))
+        if instance is None:
+            raise RequestError(401, "UNAUTHORIZED", "This refresh token is not known here: pair the instance again.")
+        if instance.revoked_at is not None:
+            raise RequestError(403, "FORBIDDEN", "This instance was revoked: pair it again.")
+        return self._tokens.issue(instance.id)
+
+    def authenticate(self, access_token: str) -> Instance:
+        """Return the instance of an access token.
+
+        Raises:
+            AuthError: with the reason in a few words, for ``instance-authentication-failed``.
+        """
+        instance = self._storage.instance(self._tokens.instance_id(access_token))
+        if instance is None or instance.revoked_at is not None:
+            raise AuthError("instance revoked")
+        return instance
+
+    # Keys
+
+    def keys(self, home: str | None = None) -> Sequence[Key]:
+        """Return the keys of a home with their last use, revoked ones too."""
+        return self._storage.keys(self.home(home).id)
+
+    async def create_key(
+        self,
+        home: str | None,
+        name: str,
+        *,
+        scopes: Iterable[str] = SCOPES,
+        allowed_ids: Iterable[str] | None = None,
+        expires_at: float | None = None,
+    ) -> Issued[Key]:
+        """Make a key for a phone of the home."""
+        async with self._changing:
+            found = self.home(home)
+            key, issued = keys.new_key(
+                found.id,
+                fresh_name(name, self._live_keys(found.id)),
+                self._clock.now(),
+                scopes=scopes,
+                allowed_ids=allowed_ids,
+                expires_at=expires_at,
+            )
+            await self._storage.put_key(key, [issued.value])
+        return Issued(key, issued.secret)
+
+    async def rename_key(self, home: str | None, key: str, name: str) -> Key:
+        """Give a key another name."""
+        async with self._changing:
+            live = self._live_keys(self.home(home).id)
+            found = pick(live, key, "key")
+            renamed = replace(found, name=fresh_name(name, [one for one in live if one.id != found.id]))
+            await self._storage.put_key(renamed, self._storage.secrets(found.id))
+        return renamed
+
+    async def rotate_key(self, home: str | None, key: str) -> Issued[Key]:
+        """Make a new secret; the old one opens until the first use of the new one, at most 7 days."""
+        async with self._changing:
+            found = pick(self._live_keys(self.home(home).id), key, "key")
+            now = self._clock.now()
+            fresh = keys.issue(now)
+            await self._storage.put_key(found, keys.rotate(self._storage.secrets(found.id), fresh.value, now))
+        return Issued(self._storage.key(found.id) or found, fresh.secret)
+
+    async def revoke_key(self, home: str | None, key: str) -> Key:
+        """Refuse a key from now on; whoever asked is to be told ``REVOKE_WARNING``."""
+        async with self._changing:
+            found = pick(self._live_keys(self.home(home).id), key, "key")
+            revoked = replace(found, revoked_at=self._clock.now())
+            await self._storage.put_key(revoked, self._storage.secrets(found.id))
+        return revoked
+
+    def _live_keys(self, home_id: str) -> Sequence[Key]:
+        return [key for key in self._storage.keys(home_id) if key.revoked_at is None]
