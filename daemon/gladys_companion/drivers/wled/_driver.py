@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated
 
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gladys_companion.backoff import STABLE_AFTER, backoff
 from gladys_companion.drivers.wled._lamp import AnotherDevice, Lamp, open_lamp
@@ -34,8 +35,8 @@ log = structlog.get_logger(__name__)
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """``[drivers.wled]``, in seconds: ``answer_within`` for a lamp's answer, ``reconnect_most`` between attempts."""
 
-    answer_within: float = 5.0
-    reconnect_most: float = 30.0
+    answer_within: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    reconnect_most: Annotated[float, Meta(ge=FIRST_RETRY, le=3600)] = 30.0
 
 
 @asynccontextmanager
@@ -53,12 +54,14 @@ PLUGIN = Plugin(config=Config, open=_open)
 
 
 class _Follower(Struct):
-    """The task that listens to a lamp where it is now; ``seen`` cuts its backoff short."""
+    """What is known of a lamp that is listened to: by component, the values it told, and those told on or commanded."""
 
     device: Device
-    seen: asyncio.Event
-    task: asyncio.Task[None] | None = None
+    returned: asyncio.Event  # cuts the backoff short
+    heard: dict[str, float] = {}
+    told: dict[str, float] = {}
     lamp: Lamp | None = None
+    task: asyncio.Task[None] | None = None
 
 
 class WledDriver:
@@ -71,7 +74,6 @@ class WledDriver:
         self._clock = kit.clock
         self._group = group
         self._followers: dict[str, _Follower] = {}
-        self._told: dict[str, float] = {}
         self._news: dict[str, Event] = {}  # by external id: where nobody takes them, the newest replaces the older
         self._some_news = asyncio.Event()
 
@@ -100,22 +102,24 @@ class WledDriver:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Command the lamp, and return when it said that it has the value; see ``ports.Target``."""
-        feature, device = delivery.feature, delivery.device
-        if feature is None or device is None:
-            raise Rejected("A lamp can only be told a value of one of its features.")
+        feature, device, value = delivery.feature, delivery.device, delivery.event.value
+        if feature is None or device is None or value is None:
+            raise Rejected("A lamp can only be given a number for one of its features.")
         component = feature.external_id.removeprefix(f"{device.id}:")
-        value = delivery.event.value
         follower = self._followers.get(device.id)
-        if follower is not None and follower.lamp is not None and follower.lamp.listening:
-            await follower.lamp.set(component, value)
-        else:
-            async with open_lamp(device, self._config.answer_within) as lamp:
-                try:
-                    await lamp.set(component, value)
-                except AnotherDevice as error:  # the lamp itself may yet be found elsewhere
-                    raise Unavailable(str(error)) from error
-        if value is not None:
-            self._told[feature.external_id] = value
+        if follower is None:
+            await self._set(device, component, value)
+            return
+        follower.told[component] = value  # so that the lamp's echo is no news
+        try:
+            if follower.lamp is not None and follower.lamp.listening:
+                await follower.lamp.set(component, value)
+            else:
+                await self._set(device, component, value)
+        except BaseException:
+            follower.told.pop(component, None)
+            self._tell(follower, follower.heard)
+            raise
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what followed lamps tell that they were not just told."""
@@ -130,11 +134,11 @@ class WledDriver:
         old = self._followers.get(device.id)
         if old is not None and (old.device.address, old.device.port) == (device.address, device.port):
             if old.device.away_since is not None and device.away_since is None:
-                old.seen.set()
+                old.returned.set()
             old.device = device
             return
         self.forget(device.id)
-        follower = _Follower(device=device, seen=asyncio.Event())
+        follower = _Follower(device=device, returned=asyncio.Event())
         follower.task = self._group.create_task(self._keep_listening(follower), name=f"follow {device.id}")
         self._followers[device.id] = follower
 
@@ -159,13 +163,12 @@ class WledDriver:
         delays = backoff(FIRST_RETRY, self._config.reconnect_most)
         known = ""
         while True:
-            follower.seen.clear()
+            follower.returned.clear()
+            follower.told.clear()  # what was told before the gap may be wrong after it
             began = self._clock.elapsed()
-            for component in ("on", "brightness", "color"):  # what was told before the gap may be wrong after it
-                self._told.pop(f"{follower.device.id}:{component}", None)
             try:
                 async with open_lamp(follower.device, self._config.answer_within) as follower.lamp:
-                    await follower.lamp.listen(partial(self._heard, follower.device.id))
+                    await follower.lamp.listen(partial(self._tell, follower))
             except (Unavailable, Rejected) as error:
                 if str(error) != known:
                     known = str(error)
@@ -176,14 +179,22 @@ class WledDriver:
                 delays = backoff(FIRST_RETRY, self._config.reconnect_most)
             with suppress(TimeoutError):
                 async with asyncio.timeout(next(delays)):
-                    await follower.seen.wait()
+                    await follower.returned.wait()
 
-    def _heard(self, device_id: str, values: dict[str, float]) -> None:
+    async def _set(self, device: Device, component: str, value: float) -> None:
+        async with open_lamp(device, self._config.answer_within) as lamp:
+            try:
+                await lamp.set(component, value)
+            except AnotherDevice as error:  # the lamp itself may yet be found elsewhere
+                raise Unavailable(str(error)) from error
+
+    def _tell(self, follower: _Follower, values: dict[str, float]) -> None:
+        follower.heard = values
         for component, value in values.items():
-            external_id = f"{device_id}:{component}"
-            if self._told.get(external_id) == value:
+            if follower.told.get(component) == value:
                 continue
-            self._told[external_id] = value
+            follower.told[component] = value
+            external_id = f"{follower.device.id}:{component}"
             self._news[external_id] = report(
                 origin=NAME,
                 external_id=external_id,

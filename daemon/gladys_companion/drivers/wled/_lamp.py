@@ -7,14 +7,16 @@ are bounded in size and time, and may not lead elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aiohttp import (
     ClientConnectionError,
+    ClientConnectorError,
     ClientPayloadError,
     ClientResponse,
     ClientSession,
@@ -22,6 +24,7 @@ from aiohttp import (
     TraceConfig,
     TraceRequestRedirectParams,
 )
+from awesomeversion import AwesomeVersionException
 from wled import (
     WLED,
     State,
@@ -40,10 +43,11 @@ from gladys_companion.model import Device
 
 __all__ = ["AnotherDevice", "Lamp", "open_lamp"]
 
+GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a lamp that hangs never answers
 LARGEST_ANSWER = 1 << 20  # presets included, a real lamp's are well under a tenth of it
 
 # What the library raises where an answer is JSON, but not a lamp's.
-NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AwesomeVersionException)
 
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -58,7 +62,7 @@ async def open_lamp(device: Device, answer_within: float) -> AsyncIterator[Lamp]
 
     Args:
         device: its id, and where it is.
-        answer_within: seconds for each question or command, retries of the library included.
+        answer_within: seconds for each question or command.
 
     Raises:
         Unavailable: it is not known where the device is.
@@ -70,9 +74,10 @@ async def open_lamp(device: Device, answer_within: float) -> AsyncIterator[Lamp]
     where = (device.address, device.port)
     stay = TraceConfig()
     stay.on_request_redirect.append(_refuse_redirect)
-    connector = TCPConnector(resolver=EndpointResolver({host: where}.get), use_dns_cache=False)
+    # A lamp closes idle connections when it likes, and a POST lost to that could not be told from one that arrived.
+    connector = TCPConnector(resolver=EndpointResolver({host: where}.get), use_dns_cache=False, force_close=True)
     async with ClientSession(connector=connector, response_class=_BoundedResponse, trace_configs=[stay]) as session:
-        yield Lamp(device, mac, WLED(host, answer_within, session), answer_within)
+        yield Lamp(device, mac, _Client(host, answer_within, session), answer_within)
 
 
 class Lamp:
@@ -100,7 +105,7 @@ class Lamp:
             self._recognise(answer)
             return answer
 
-    async def set(self, component: str, wanted: float | None) -> None:
+    async def set(self, component: str, wanted: float) -> None:
         """Give a component a value, and return when the lamp said that it has it.
 
         Raises:
@@ -141,6 +146,9 @@ class Lamp:
                 await self._wled.listen(take)
             finally:
                 self.listening = False
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_WITHIN):
+                        await self._wled.disconnect()
         raise Unavailable(f"{self._where} ended the connection.")
 
     def _recognise(self, answer: Answer) -> None:
@@ -167,11 +175,34 @@ class Lamp:
         except WLEDConnectionClosedError as error:
             raise Unavailable(f"{self._where} ended the connection.") from error
         except (WLEDConnectionError, OSError) as error:
-            raise Unavailable(f"{self._where} can not be reached: {error.__cause__ or error}") from error
+            raise Unavailable(f"{self._where} can not be reached: {_reason(error).rstrip('.')}.") from error
         except WLEDError as error:
-            raise Unavailable(f"{self._where} does not answer as WLED does: {error}") from error
+            raise Unavailable(f"{self._where} does not answer as WLED does: {str(error).rstrip('.')}.") from error
         except NONSENSE as error:
             raise Unavailable(f"{self._where} does not answer as WLED does ({type(error).__name__}).") from error
+
+
+# What the library decorates with retries of its own: they would hide the reason, and keep it from who waits for it.
+_request_once: Callable[..., Awaitable[Any]] = getattr(WLED.request, "__wrapped__", WLED.request)
+
+
+class _Client(WLED):
+    async def request(
+        self,
+        uri: str = "",
+        method: str = "GET",
+        data: dict[str, Any] | None = None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        return await _request_once(self, uri, method, data, params=params)
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ClientConnectorError) and cause.errno:
+        return os.strerror(cause.errno)  # aiohttp's own sentence names the port that the library insists on
+    return str(cause) or type(cause).__name__
 
 
 class _BoundedResponse(ClientResponse):
@@ -185,5 +216,6 @@ class _BoundedResponse(ClientResponse):
         return bytes(content)
 
 
-async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, _params: TraceRequestRedirectParams) -> None:
+async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, to: TraceRequestRedirectParams) -> None:
+    to.response.close()
     raise ClientConnectionError("it sends us elsewhere, which a lamp does not")

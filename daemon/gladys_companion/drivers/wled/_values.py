@@ -58,7 +58,7 @@ def value(component: str, state: State) -> float | None:
     return red << 16 | green << 8 | blue
 
 
-def body(component: str, wanted: float | None, state: State) -> dict[str, Any]:
+def body(component: str, wanted: float, state: State) -> dict[str, Any]:
     """Return the ``/json/state`` body that gives a component this value.
 
     A colour ends a running effect of the main segment, which would hide it.
@@ -69,7 +69,7 @@ def body(component: str, wanted: float | None, state: State) -> dict[str, Any]:
     most = MOST.get(component)
     if most is None:
         raise Rejected(f"A WLED lamp has no {component!r} that could be set.")
-    if wanted is None or not 0 <= wanted <= most or wanted != int(wanted):
+    if not 0 <= wanted <= most or wanted != int(wanted):
         raise Rejected(f"The {component} of a WLED lamp is a whole number from 0 to {most}.")
     number = int(wanted)
     if component == "on":
