@@ -26,7 +26,7 @@ from gladys_companion.store.writer import Store
 
 __all__ = ["Dispatch"]
 
-FIRST_RETRY, LAST_RETRY = 0.5, 60.0
+FIRST_RETRY, LAST_RETRY = 0.5, 15.0
 STORE_RETRY = 1.0
 
 log = structlog.get_logger(__name__)

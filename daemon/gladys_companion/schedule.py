@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
@@ -15,9 +16,20 @@ from gladys_companion.errors import StoreError
 from gladys_companion.store.history import Keep, prune
 from gladys_companion.store.writer import Store
 
-__all__ = ["every", "keep_tidy"]
+__all__ = ["every", "keep_tidy", "schedule"]
 
 log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def schedule() -> Iterator[AsyncIOScheduler]:
+    """Give a scheduler that runs on this loop until the block ends."""
+    scheduler = AsyncIOScheduler()
+    scheduler.start()
+    try:
+        yield scheduler
+    finally:
+        scheduler.shutdown(wait=False)
 
 
 def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler, name: str) -> None:

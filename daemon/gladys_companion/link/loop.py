@@ -111,13 +111,16 @@ class Link:
             except (Unavailable, ProtocolError) as error:
                 reason = str(error)
             self.attempted.set()
-            lasted = 0.0 if self._connected_at is None else self._clock.elapsed() - self._connected_at
-            failures = 0 if lasted >= STABLE_AFTER else failures
+            failures = 0 if self._lasted() >= STABLE_AFTER else failures
             wait = delay(failures, FIRST_DELAY, most)
             failures += 1
             self._note("waiting", reason, attempts=failures)
             log.warning("link lost", reason=reason, again_in=round(wait, 2))
             await asyncio.sleep(wait)
+
+    def _lasted(self) -> float:
+        """Return for how many seconds the last session was authenticated."""
+        return 0.0 if self._connected_at is None else self._clock.elapsed() - self._connected_at
 
     def _note(
         self, state: Literal["connecting", "connected", "waiting", "parked"], *why: str, attempts: int = 0

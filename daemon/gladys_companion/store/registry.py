@@ -17,7 +17,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.model import ANY_KEY, Device, Event, Feature, Plan, RegistrySnapshot
 from gladys_companion.resolve import plan
-from gladys_companion.store import journal
+from gladys_companion.store import journal, lanes
 from gladys_companion.store.writer import Store
 
 __all__ = ["Registry", "load_snapshot", "open_registry"]
@@ -80,9 +80,11 @@ class Registry:
         """Add a device or update it. A name that the user gave, aliases, and features it no longer tells, are kept."""
 
         def job(database: Database) -> set[str]:
+            lanes.retry_now(database, device.id)
             return self._put(database, device, features)
 
         await self._change(job)
+        self._wake([device.id])
 
     def _put(self, database: Database, device: Device, features: Sequence[Feature]) -> set[str]:
         connection = database.conn
@@ -121,7 +123,7 @@ class Registry:
         return {feature.external_id for feature in features}
 
     async def seen(self, device_id: str, *, host: str | None, address: str | None, port: int | None, at: float) -> None:
-        """Take note of where a device is now, and that it is there."""
+        """Take note of where a device is now, and that it is there: what waits for it is tried at once."""
         await self._attributes(device_id, host=host, address=address, port=port, seen_at=at, away_since=None)
 
     async def away(self, device_id: str, since: float | None) -> None:
@@ -146,9 +148,12 @@ class Registry:
             fields = {name: value for name, value in changed.items() if name in Device.__struct_fields__}
             devices = {**self.snapshot.devices, device_id: msgspec.structs.replace(device, **fields)}
             self.snapshot = msgspec.structs.replace(self.snapshot, devices=devices)
+            if "away_since" in changed and changed["away_since"] is None:
+                lanes.retry_now(database, device_id)
             return set()
 
         await self._change(job)
+        self._wake([device_id])
 
     def _known_device(self, device_id: str) -> Device:
         device = self.snapshot.devices.get(device_id)
@@ -284,11 +289,11 @@ class Registry:
             return journal.release(database, external_ids, self.plan, clock.now(), clock.elapsed(), clock.boot)
 
         try:
-            lanes = await self._store.write(job)
+            released = await self._store.write(job)
         except (StoreError, sqlite3.Error):  # the snapshot may be ahead of the tables: take theirs
             self.snapshot = await self._store.read(lambda database: load_snapshot(database, self.snapshot.targets))
             raise
-        self._wake(lanes)
+        self._wake(released)
 
 
 async def open_registry(store: Store, *, wake: Callable[[Iterable[str]], None], clock: Clock = SYSTEM) -> Registry:
