@@ -1,0 +1,92 @@
+"""``status``, ``pair`` and ``unpair``."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from typing import Any
+
+import click
+
+from gladys_companion.cli.daemon import ask, running
+from gladys_companion.cli.output import json_option, print_json, print_table, when
+from gladys_companion.cli.settings import Settings
+from gladys_companion.config import Config
+from gladys_companion.errors import Unavailable
+
+__all__ = ["pair", "status", "unpair"]
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """Say how the running daemon is; exit code 69 when none runs."""
+    try:
+        found = asyncio.run(_status(settings.config()))
+    except Unavailable:
+        if as_json:
+            print_json({"running": False})
+        raise
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("PART", "STATE", ""), _rows(found), "")
+
+
+async def _status(config: Config) -> dict[str, Any]:
+    async with running(config) as client:
+        found: dict[str, Any] = await client.ask("GET", "/api/status")
+        return found
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    link, mdns, counts = found["link"], found["mdns"], found["counts"]
+    up = time.time() - found["started_at"]
+    rows = [
+        ("daemon", "running", f"version {found['version']}, pid {found['pid']}, since {when(time.time() - up)}"),
+        ("gateway", link["state"], " ".join(filter(None, (link["url"], link["reason"])))),
+        ("discovery", mdns["state"], mdns["reason"] or f"{mdns['services']} services seen"),
+    ]
+    rows += [(one["name"], one["status"], one["reason"] or "") for one in found["plugins"]]
+    if counts is None:
+        rows.append(("store", "failing", found["store"]))
+    else:
+        kept = f"{counts['events']} events, {counts['unbound']} unbound, {counts['pending']} deliveries waiting"
+        rows.append(("store", "open", f"{counts['devices']} devices, {counts['features']} features, {kept}"))
+    return rows
+
+
+@click.command()
+@click.argument("url")
+@click.option("--code", help="The pairing code; asked for if not given, so that it stays out of the shell's history.")
+@click.option(
+    "--name", default=platform.node() or "companion", help="How the gateway is to list it. [default: the host name]"
+)
+@json_option
+@click.pass_obj
+def pair(settings: Settings, url: str, code: str | None, name: str, as_json: bool) -> None:
+    """Pair this home with the gateway at URL.
+
+    The code comes from the gateway: `gladys-companion gateway home pair-code HOME`. It lasts 10 minutes.
+    """
+    if code is None:
+        code = click.prompt("Pairing code", type=str)
+    wish = {"url": url, "code": code, "name": name[:100]}
+    found = ask(settings.config(), lambda client: client.ask("POST", "/api/pair", wish))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"This home is {found['home_name']!r} at {found['url']} now.")
+
+
+@click.command()
+@click.pass_obj
+def unpair(settings: Settings) -> None:
+    """Forget the gateway: disconnect, and delete the token.
+
+    Devices, aliases and events stay. To end the token at the gateway too, pair again or remove the home there.
+    """
+    ask(settings.config(), lambda client: client.ask("POST", "/api/unpair"))
+    click.echo("This home is not paired with a gateway any more.")

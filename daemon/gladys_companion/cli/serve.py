@@ -1,0 +1,51 @@
+"""Runs a service until a signal: to stop is to cancel, and it is no error."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from gladys_companion.errors import CompanionError
+
+__all__ = ["serve"]
+
+
+def serve(service: Coroutine[Any, Any, object]) -> None:
+    """Run it to its end, or until SIGTERM or SIGINT.
+
+    Raises:
+        CompanionError: what it failed with, out of whatever group of tasks it came in.
+    """
+    try:
+        asyncio.run(_until_told(service))
+    except BaseExceptionGroup as group:
+        raise _expected(group) or group from None
+
+
+async def _until_told(service: Coroutine[Any, Any, object]) -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    told = asyncio.Event()
+
+    def stop() -> None:
+        told.set()
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await service
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+
+
+def _expected(group: BaseExceptionGroup[BaseException]) -> CompanionError | None:
+    """Return our own error if that is all there is: everything else is a bug and is shown whole."""
+    for error in group.exceptions:
+        found = _expected(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, CompanionError) and len(group.exceptions) == 1:
+            return found
+    return None
