@@ -19,7 +19,7 @@ from sqlite_utils import Database
 from gladys_companion import plugins, systemd
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
-from gladys_companion.discovery import Discovery, Mdns, open_mdns
+from gladys_companion.discovery import Discovery, Mdns, Seen, open_mdns
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.errors import Rejected, StoreError, Unavailable
 from gladys_companion.intake import Intake
@@ -102,6 +102,10 @@ class Daemon:
             gladys=f"{gladys.addresses[0]}:{gladys.port}" if gladys and gladys.addresses else None,
             reason=self.mdns.reason,
         )
+
+    def scan(self) -> tuple[Seen, ...]:
+        """Return what is announced on the network, and what became of it."""
+        return self.discovery.scan() if self.discovery is not None else ()
 
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Config, Local
+from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.intake import Intake
 from gladys_companion.store.registry import Registry, open_registry
@@ -28,6 +29,9 @@ class QuietHost:
 
     def vitals(self) -> Vitals:
         return Vitals(link=self.link, mdns=MdnsStatus(state="off"))
+
+    def scan(self) -> tuple[Seen, ...]:
+        return (Seen(type="_wled._tcp.local.", name="WLED", state="followed", says="It answers."),)
 
     async def pair(self, wish: Pair) -> Paired:
         if wish.code != "ABCDEFGH":

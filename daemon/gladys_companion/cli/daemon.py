@@ -15,6 +15,7 @@ from gladys_companion import logs
 from gladys_companion.cli.client import Client, connect
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.config import Config
+from gladys_companion.discovery import Seen
 from gladys_companion.errors import Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link import pairing, tls_context
@@ -48,6 +49,9 @@ class _Asleep:
 
     def vitals(self) -> Vitals:
         return Vitals(link=LinkStatus(state="waiting", reason=NOT_RUNNING), mdns=MdnsStatus(state="off"))
+
+    def scan(self) -> tuple[Seen, ...]:
+        return ()
 
     async def pair(self, wish: Pair) -> Paired:
         context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)

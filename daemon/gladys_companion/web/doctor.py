@@ -62,7 +62,12 @@ def check_mdns(status: Status, config: Config, _: float) -> Check:
     """Devices can be found."""
     mdns = status.mdns
     if mdns.state == "off":
-        return Check(name="mdns", state="ok", says="Discovery is switched off in the configuration.")
+        says = (
+            "Discovery is starting."
+            if config.discovery.enabled
+            else "Discovery is switched off by [discovery] enabled."
+        )
+        return Check(name="mdns", state="ok", says=says)
     if mdns.state == "failed":
         todo = "Check [discovery] interfaces, and that UDP port 5353 is open on them."
         return Check(name="mdns", state="fail", says=f"Discovery does not run: {mdns.reason or 'unknown'}", todo=todo)

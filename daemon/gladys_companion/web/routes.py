@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.model import Receipt
 from gladys_companion.web import views
@@ -81,6 +82,10 @@ async def _status(service: Service, _: web.Request) -> object:
 
 async def _doctor(service: Service, _: web.Request) -> object:
     return await service.doctor()
+
+
+async def _scan(service: Service, _: web.Request) -> object:
+    return service.host.scan()
 
 
 async def _devices(service: Service, _: web.Request) -> object:
@@ -218,6 +223,14 @@ ROUTES: tuple[Route, ...] = (
         _doctor,
         summary="What is well, what is not, what to do",
         answer=tuple[views.Check, ...],
+        reads=True,
+    ),
+    _route(
+        "GET",
+        "/api/scan",
+        _scan,
+        summary="What is announced on the network, and what became of it",
+        answer=tuple[Seen, ...],
         reads=True,
     ),
     _route("GET", "/api/devices", _devices, summary="All devices", answer=tuple[views.DeviceView, ...], reads=True),

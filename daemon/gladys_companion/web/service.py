@@ -14,6 +14,7 @@ from sqlite_utils import Database
 import gladys_companion
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
+from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
@@ -48,6 +49,9 @@ class Host(Protocol):
 
     def vitals(self) -> Vitals:
         """Return how link, discovery and plug-ins are, now."""
+
+    def scan(self) -> tuple[Seen, ...]:
+        """Return what is announced on the network, and what became of it."""
 
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.
