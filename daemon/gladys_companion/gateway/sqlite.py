@@ -22,7 +22,7 @@ from gladys_companion.gateway import _events, _tables
 from gladys_companion.gateway._directory import SqliteDirectory
 from gladys_companion.gateway.schema import MIGRATIONS
 from gladys_companion.gateway.storage import Accepted, HeldTotal, NewEvent, Quarantined, Settlement, StoredEvent
-from gladys_companion.store.writer import SqliteStore, open_store
+from gladys_companion.store.writer import Store, open_store
 
 __all__ = ["SqliteStorage", "open_storage"]
 
@@ -35,9 +35,9 @@ _log = structlog.get_logger()
 class SqliteStorage(SqliteDirectory):
     """Made by ``open_storage``. See ``storage.Storage`` for what each method promises."""
 
-    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+    def __init__(self, store: Store, path: Path, clock: Clock) -> None:
         super().__init__(store, clock)
-        self._path = store.path
+        self._path = path
         self._settled: dict[str, Settlement] = {}  # not committed yet, the last one of each event
         self._flushing = asyncio.Lock()
 
@@ -170,7 +170,7 @@ async def open_storage(path: Path, clock: Clock = SYSTEM) -> AsyncIterator[Sqlit
         StoreError: as ``store.writer.open_store``.
     """
     async with open_store(path, MIGRATIONS) as store:
-        storage = SqliteStorage(store, clock)
+        storage = SqliteStorage(store, path, clock)
         await storage.load()
         try:
             yield storage
