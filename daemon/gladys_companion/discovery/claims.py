@@ -1,0 +1,111 @@
+"""Where a device may be, decided without asking anybody: pure functions on what is announced and what was verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct, structs
+
+from gladys_companion.discovery.limits import MOST_FEATURES, MOST_HOST, MOST_NAME, MOST_PLACES, Pace
+from gladys_companion.discovery.services import clean
+from gladys_companion.discovery.sightings import Key
+from gladys_companion.errors import Rejected
+from gladys_companion.model import Device, Feature
+
+__all__ = ["Claim", "Place", "View", "admitted", "check", "elsewhere", "places", "view_of", "wait_for"]
+
+
+class Claim(Struct, frozen=True):
+    """One announcement that says to be a device: what the driver made of it, and everything it announces."""
+
+    device: Device
+    addresses: tuple[str | None, ...]
+    txt: Mapping[str, str]
+
+
+class Place(Struct, frozen=True):
+    """Where to look for a device; ``verified`` if it was found there before."""
+
+    device: Device
+    verified: bool
+
+
+View = frozenset[tuple[tuple[str | None, ...], int | None, tuple[tuple[str, str], ...]]]
+"""All that is announced of a device at one moment, to be compared."""
+
+
+def admitted(device: Device, driver: str) -> Device:
+    """Return the device that a driver identified, its texts fit to be shown.
+
+    Raises:
+        Rejected: its identity can not be one, or is not the driver's own.
+    """
+    if not 0 < len(device.id) <= MOST_NAME or not device.id.isprintable() or device.id != device.id.strip():
+        raise Rejected(f"The driver {driver} gave it an id that can not be one.")
+    if device.driver != driver:
+        raise Rejected(f"The driver {driver} identified it as a device of {device.driver!r}.")
+    return structs.replace(
+        device,
+        name=clean(device.name) or device.id,
+        model=clean(device.model),
+        host=None if device.host is None else clean(device.host, MOST_HOST),
+    )
+
+
+def check(device: Device, features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Return the features that a driver described.
+
+    Raises:
+        Rejected: there are too many, or one belongs to another device.
+    """
+    listed = tuple(features)
+    if len(listed) > MOST_FEATURES:
+        raise Rejected(f"It has {len(listed)} features, more than {MOST_FEATURES}.")
+    strange = next((one for one in listed if one.device != device.id), None)
+    if strange is not None:
+        raise Rejected(f"It told a feature of another device, {clean(strange.device)!r}.")
+    return listed
+
+
+def view_of(claims: Iterable[Claim]) -> View:
+    """Return what is announced, in a form that can be compared."""
+    return frozenset((claim.addresses, claim.device.port, tuple(sorted(claim.txt.items()))) for claim in claims)
+
+
+def _is_at(claim: Claim, device: Device) -> bool:
+    return claim.device.port == device.port and device.address in claim.addresses
+
+
+def places(verified: Device | None, claims: Sequence[Claim]) -> tuple[Place, ...]:
+    """Return where to look for a device, in order: where it was verified before, then where it is announced newly.
+
+    Who was verified keeps the identity as long as it answers, whoever else announces it.
+    """
+    found: list[Place] = []
+    if verified is not None:
+        here = next((claim for claim in claims if _is_at(claim, verified)), None)
+        if here is not None:
+            found.append(Place(structs.replace(here.device, address=verified.address), verified=True))
+        elif verified.address is not None:
+            found.append(Place(verified, verified=True))
+    for claim in reversed(claims):  # the newest first: a device that moved says so last
+        if all((claim.device.address, claim.device.port) != (one.device.address, one.device.port) for one in found):
+            found.append(Place(claim.device, verified=False))
+    return tuple(found[:MOST_PLACES])
+
+
+def elsewhere(device: Device, claims: Mapping[Key, Claim]) -> frozenset[Key]:
+    """Return the claims that announce a device in another place than the one where it was found."""
+    return frozenset(key for key, claim in claims.items() if not _is_at(claim, device))
+
+
+def wait_for(pace: Pace, asked_at: float, *, moved: bool, now: float) -> float:
+    """Return the seconds until a device whose announcement changed may be asked; 0 if at once.
+
+    Args:
+        pace: the intervals.
+        asked_at: when it was asked last, on the boot clock.
+        moved: it is announced in a new place, so asking can not wait long.
+        now: boot clock.
+    """
+    return max(0.0, asked_at + (pace.contested if moved else pace.again) - now)

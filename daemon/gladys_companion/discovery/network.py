@@ -1,0 +1,151 @@
+"""The one multicast socket set of the process, on the interfaces that the configuration names, as they come and go."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import ifaddr
+import structlog
+from zeroconf import InterfaceChoice, IPVersion
+from zeroconf.asyncio import AsyncZeroconf
+
+from gladys_companion.config import Discovery as Options
+
+__all__ = ["Mdns", "open_mdns", "select"]
+
+Interfaces = list[str | int]
+
+log = structlog.get_logger(__name__)
+
+
+def select(options: Options, adapters: Iterable[ifaddr.Adapter]) -> tuple[Interfaces, tuple[str, ...]]:
+    """Return what to listen on, IPv4 addresses and IPv6 interface indexes, and a sentence for each name not found."""
+    found: Interfaces = []
+    missing = []
+    known = tuple(adapters)
+    for wanted in options.interfaces:
+        matching = [here for adapter in known for here in _on(adapter, wanted, ipv6=options.ipv6)]
+        if not matching:
+            names = [adapter.nice_name for adapter in known]
+            near = difflib.get_close_matches(wanted, names, n=1) or [", ".join(names) or "none"]
+            missing.append(f"There is no interface or address {wanted!r} now; there is {near[0]}.")
+        found += (here for here in matching if here not in found)
+    return found, tuple(missing)
+
+
+def _on(adapter: ifaddr.Adapter, wanted: str, *, ipv6: bool) -> Iterable[str | int]:
+    """Yield what of an adapter a name or address means."""
+    named = wanted in {adapter.name, adapter.nice_name}
+    for one in adapter.ips:
+        text = one.ip if isinstance(one.ip, str) else one.ip[0]
+        if not named and not _same(text, wanted):
+            continue
+        if isinstance(one.ip, str):
+            yield one.ip
+        elif adapter.index is not None and (ipv6 or not named):
+            yield adapter.index
+
+
+def _same(text: str, wanted: str) -> bool:
+    try:
+        return ipaddress.ip_address(text) == ipaddress.ip_address(wanted.partition("%")[0])
+    except ValueError:
+        return False
+
+
+class Mdns:
+    """The shared zeroconf, and how it is: ``running``, ``off`` by configuration, or ``failed`` with its reason.
+
+    When it is off or failed, ``zeroconf`` is there all the same and reaches nobody.
+    """
+
+    def __init__(self, zeroconf: AsyncZeroconf, options: Options, state: Literal["running", "off", "failed"]) -> None:
+        self.zeroconf = zeroconf
+        self.state: Literal["running", "off", "failed"] = state
+        self.reason: str | None = None
+        self._options = options
+        self._deaf = state != "running"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether a device may be on this very machine: only where the configuration names its loopback."""
+        return any(one == "lo" or _is_loopback(one) for one in self._options.interfaces)
+
+    async def rescan(self) -> None:
+        """Look which interfaces there are now: those that came are used, those that went are left."""
+        if self._deaf:
+            return
+        try:
+            interfaces, missing = _interfaces(self._options)
+            await self.zeroconf.async_update_interfaces(interfaces, _version(self._options, interfaces))
+        except (OSError, RuntimeError) as error:  # RuntimeError: zeroconf found no interface at all
+            self._tell("failed", f"Multicast can not be used: {error}.")
+        else:
+            self._tell("failed" if not interfaces else "running", " ".join(missing) or None)
+
+    def _tell(self, state: Literal["running", "failed"], reason: str | None) -> None:
+        if (state, reason) != (self.state, self.reason):
+            log.log(30 if reason else 20, "mdns", state=state, reason=reason)
+        self.state, self.reason = state, reason
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+def _interfaces(options: Options) -> tuple[Interfaces | InterfaceChoice, tuple[str, ...]]:
+    if not options.interfaces:
+        return InterfaceChoice.All, ()
+    return select(options, ifaddr.get_adapters())
+
+
+def _version(options: Options, interfaces: Sequence[str | int] | InterfaceChoice) -> IPVersion:
+    if isinstance(interfaces, InterfaceChoice):
+        return IPVersion.All if options.ipv6 else IPVersion.V4Only
+    return IPVersion.All if any(isinstance(one, int) for one in interfaces) else IPVersion.V4Only
+
+
+def _open(options: Options) -> Mdns:
+    if not options.enabled:
+        return Mdns(_deaf(), options, "off")
+    try:
+        interfaces, missing = _interfaces(options)
+        versions = dict.fromkeys((_version(options, interfaces), IPVersion.V4Only))
+        for version in versions:
+            try:
+                mdns = Mdns(AsyncZeroconf(interfaces=interfaces, ip_version=version), options, "running")
+                break
+            except OSError as error:  # a kernel without IPv6
+                if version is IPVersion.V4Only:
+                    raise
+                log.info("mdns without IPv6", reason=str(error))
+    except (OSError, RuntimeError) as error:
+        mdns = Mdns(_deaf(), options, "failed")
+        mdns.reason = f"Multicast can not be used: {error}."
+        return mdns
+    if missing:
+        mdns.reason = " ".join(missing)
+        mdns.state = "running" if interfaces else "failed"
+    return mdns
+
+
+def _deaf() -> AsyncZeroconf:
+    return AsyncZeroconf(interfaces=["127.0.0.1"], unicast=True)  # no port 5353, no multicast group
+
+
+@asynccontextmanager
+async def open_mdns(options: Options) -> AsyncIterator[Mdns]:
+    """Open the sockets; never raises for a network that is not there (yet): see ``Mdns.state``."""
+    mdns = _open(options)
+    async with mdns.zeroconf:
+        await mdns.zeroconf.zeroconf.async_wait_for_start()
+        if mdns.reason:
+            log.warning("mdns", state=mdns.state, reason=mdns.reason)
+        yield mdns
