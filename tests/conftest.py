@@ -10,14 +10,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.needs import program
 
-# plain tracebacks: the pretty ones read source files while the loop waits
-structlog.configure(
-    processors=[
-        structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
-)
-
 pytest_plugins = ["tests.npm_modules"]
 
 # A loaded machine is slow without being wrong, so neither time nor a slow start fails an example.
@@ -31,6 +23,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for name in mark.args:
             program(name)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """Log to where pytest shows it, without the pretty tracebacks that read source files while the loop waits."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 @pytest.fixture(autouse=True)
