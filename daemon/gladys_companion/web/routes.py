@@ -57,7 +57,7 @@ async def _body(request: web.Request, type_: type[T]) -> T:
         field = at.removesuffix("`") or None
         raise RequestError(422, "INVALID_FIELD", f"{what}.", **({"field": field} if field else {})) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise RequestError(400, "BAD_JSON", "The body is not JSON.") from None
+        raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from None
 
 
 def _number(request: web.Request, name: str) -> int | None:
