@@ -57,12 +57,9 @@ def prune(database: Database, keep: Keep, now: float, most: int = 2_000) -> int:
         "WHERE nth > ? AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
         (keep.unbound_per_id, most),
     ).rowcount
-    for (feature,) in execute("SELECT id FROM features").fetchall():
-        if deleted >= most:
-            break
-        deleted += execute(
-            "DELETE FROM history WHERE (feature, at, event) IN "
-            "(SELECT feature, at, event FROM history WHERE feature = ? AND at < ? LIMIT ?)",
-            (feature, now - keep.history_days * DAY, most),
-        ).rowcount
+    deleted += execute(
+        "DELETE FROM history WHERE (feature, at, event) IN (SELECT h.feature, h.at, h.event "
+        "FROM features f CROSS JOIN history h ON h.feature = f.id AND h.at < ? LIMIT ?)",
+        (now - keep.history_days * DAY, most),
+    ).rowcount
     return deleted
