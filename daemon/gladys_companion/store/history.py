@@ -47,8 +47,8 @@ def prune(database: Database, keep: Keep, now: float, most: int = 2_000) -> int:
         (most, now - keep.events_days * DAY),
     ).rowcount
     deleted += execute(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE state = 'unbound' AND received_at < ? "
-        "AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_waiting "
+        "WHERE state = 'unbound' AND received_at < ? AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
         (now - keep.unbound_days * DAY, most),
     ).rowcount
     deleted += execute(
