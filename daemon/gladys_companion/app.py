@@ -87,7 +87,7 @@ class Daemon:
                 clock_offset=told.clock_offset,
             )
         records = tuple(
-            PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason)
+            PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
             for one in self.plugins.values()
         )
         return Vitals(link=state, mdns=self._mdns_status(), plugins=records)
@@ -165,6 +165,12 @@ class Daemon:
         await self._linked.wait()
         if self.pairing is not None and self.link is not None:
             await self.link.attempted.wait()
+
+
+def _trouble(record: PluginRecord) -> str | None:
+    """Return what an open plug-in says it can not do right now, if it is one that says so."""
+    told = getattr(record.target, "trouble", None)
+    return told if isinstance(told, str) else None
 
 
 async def _listen(record: PluginRecord, intake: Intake) -> None:

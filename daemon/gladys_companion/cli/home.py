@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import time
 from typing import Any
 
 import click
@@ -43,9 +42,8 @@ async def _status(config: Config) -> dict[str, Any]:
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     link, mdns, counts = found["link"], found["mdns"], found["counts"]
-    up = time.time() - found["started_at"]
     rows = [
-        ("daemon", "running", f"version {found['version']}, pid {found['pid']}, since {when(time.time() - up)}"),
+        ("daemon", "running", f"version {found['version']}, pid {found['pid']}, since {when(found['started_at'])}"),
         ("gateway", link["state"], " ".join(filter(None, (link["url"], link["reason"])))),
         ("discovery", mdns["state"], mdns["reason"] or f"{mdns['services']} services seen"),
     ]

@@ -107,6 +107,9 @@ def check_gladys(status: Status, _: Config, __: float) -> Check:
         return Check(
             name="gladys", state="fail", says=f"Gladys can not be told: {sink.reason or sink.status}", todo=todo
         )
+    if sink.reason:
+        todo = "It goes on trying by itself. Check the broker in [sinks.gladys], and that it runs."
+        return Check(name="gladys", state="warn", says=f"Gladys can not be told now: {sink.reason}", todo=todo)
     return Check(name="gladys", state="ok", says=f"Gladys is told what happens.{found}")
 
 

@@ -63,7 +63,7 @@ class MdnsStatus(Struct, frozen=True, kw_only=True):
 
 
 class PluginStatus(Struct, frozen=True, kw_only=True):
-    """One configured plug-in; ``status`` is ``open`` when all is well."""
+    """One configured plug-in; when all is well ``status`` is ``open`` and there is no ``reason``."""
 
     name: str
     group: str

@@ -1,0 +1,104 @@
+"""The doctor: each finding has its state, and whatever is not well says what to do."""
+
+import pytest
+from msgspec.structs import replace
+
+from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Config, Discovery
+from gladys_companion.web.doctor import examine
+from gladys_companion.web.views import Check, Counts, LinkStatus, MdnsStatus, PluginStatus, Status
+
+NOW = 1_800_000_000.0
+COUNTS = Counts(devices=1, features=3, aliases=0, events=7, unbound=0, pending=0)
+GLADYS = PluginStatus(name="gladys", group="sinks", status="open")
+WELL = Status(
+    running=True,
+    version="0",
+    pid=1,
+    started_at=NOW,
+    counts=COUNTS,
+    link=LinkStatus(state="connected", url="https://g.example", since=NOW - 7200, clock_offset=0.2),
+    mdns=MdnsStatus(state="running", services=4),
+    plugins=(PluginStatus(name="wled", group="drivers", status="open"), GLADYS),
+)
+
+
+class At:
+    """A clock that stands."""
+
+    boot = "b"
+
+    def __init__(self, now: float = NOW) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    elapsed = SYSTEM.elapsed
+
+
+def found(status: Status, name: str, config: Config | None = None, now: float = NOW) -> Check:
+    checks = examine(status, config or Config(), At(now))
+    assert all(check.todo for check in checks if check.state != "ok")
+    return next(check for check in checks if check.name == name)
+
+
+def test_all_is_well() -> None:
+    """A home in which all is well has nothing to do."""
+    checks = examine(WELL, Config(), At())
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 6
+    assert "for 2 hours" in found(WELL, "gateway").says
+
+
+@pytest.mark.parametrize(
+    ("link", "state", "says"),
+    [
+        (LinkStatus(state="unpaired"), "fail", "not paired"),
+        (LinkStatus(state="parked", url="https://g.example", reason="No."), "fail", "refuses this home. No."),
+        (LinkStatus(state="waiting", url="https://g.example", reason="Away."), "warn", "Not connected"),
+        (LinkStatus(state="connecting", url="https://g.example"), "warn", "Not connected"),
+    ],
+)
+def test_gateway(link: LinkStatus, state: str, says: str) -> None:
+    """Only what the user has to mend is a failure."""
+    check = found(replace(WELL, link=link), "gateway")
+    assert check.state == state
+    assert says in check.says
+
+
+@pytest.mark.parametrize(("offset", "state"), [(1.9, "ok"), (-3.0, "warn"), (31.0, "fail"), (None, "ok")])
+def test_clock(offset: float | None, state: str) -> None:
+    """The clock is compared with the gateway's."""
+    assert found(replace(WELL, link=replace(WELL.link, clock_offset=offset)), "clock").state == state
+
+
+def test_clock_that_nobody_set() -> None:
+    """A machine that woke up in 1970 is told so."""
+    assert found(WELL, "clock", now=100.0).state == "fail"
+
+
+def test_store() -> None:
+    """A database that fails is the first thing to mend; unbound events are worth a look."""
+    assert found(replace(WELL, counts=None, store="The disk is full."), "store").state == "fail"
+    check = found(replace(WELL, counts=replace(COUNTS, unbound=2)), "store")
+    assert (check.state, "alias add" in check.todo) == ("warn", True)
+
+
+def test_mdns() -> None:
+    """Discovery that is off by choice is well; deaf or empty it is not."""
+    off = replace(WELL, mdns=MdnsStatus(state="off"))
+    assert found(off, "mdns", Config(discovery=Discovery(enabled=False))).says == (
+        "Discovery is switched off by [discovery] enabled."
+    )
+    assert found(replace(WELL, mdns=MdnsStatus(state="failed", reason="No network.")), "mdns").state == "fail"
+    assert found(replace(WELL, mdns=MdnsStatus(state="running")), "mdns").state == "warn"
+
+
+def test_gladys_and_plug_ins() -> None:
+    """A sink that is not there is a choice worth telling, one that fails is to be mended, trouble passes by itself."""
+    assert found(replace(WELL, plugins=()), "gladys").state == "warn"
+    assert found(replace(WELL, plugins=(replace(GLADYS, status="failed", reason="No."),)), "gladys").state == "fail"
+    away = replace(GLADYS, reason="The broker is away.")
+    assert found(replace(WELL, plugins=(away,)), "gladys").says.startswith("Gladys can not be told now: The broker")
+    broken = PluginStatus(name="wled", group="drivers", status="failing", reason="It raised.")
+    assert found(replace(WELL, plugins=(broken, GLADYS)), "plugins").says == "wled: It raised."
