@@ -82,14 +82,23 @@ class Secrets(Protocol):
         """Keep it, or with None forget it; returns when committed."""
 
 
+def _nobody(_: str) -> None:
+    """Wake nobody."""
+
+
 class Kit(Struct, frozen=True, kw_only=True):
-    """All that a plug-in is given. ``registry()`` is the snapshot of this moment."""
+    """All that a plug-in is given. ``registry()`` is the snapshot of this moment.
+
+    ``retry(lane)`` says that what a lane leads to (a device's id, or a sink's own name) was just seen again, so that
+    what waits for it is tried at once.
+    """
 
     clock: Clock
     zeroconf: AsyncZeroconf
     http: ClientSession
     secrets: Secrets
     registry: Callable[[], RegistrySnapshot]
+    retry: Callable[[str], None] = _nobody
 
 
 class Plugin(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Where events go besides devices, one file or folder each."""
