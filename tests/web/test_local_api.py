@@ -164,7 +164,11 @@ async def test_mistakes_are_told(
 
 async def test_body_that_is_not_json_is_told(client: aiohttp.ClientSession) -> None:
     """Not JSON, not UTF-8 and too much are 400 and 413, not 500."""
-    for body, code in ((b"{", "BAD_REQUEST"), (b"\xff", "BAD_REQUEST"), (io.BytesIO(b"x" * 1_048_577), "BODY_TOO_LARGE")):
+    for body, code in (
+        (b"{", "BAD_REQUEST"),
+        (b"\xff", "BAD_REQUEST"),
+        (io.BytesIO(b"x" * 1_048_577), "BODY_TOO_LARGE"),
+    ):
         async with client.post("/api/aliases", data=body) as response:
             assert (await response.json())["error_code"] == code
 

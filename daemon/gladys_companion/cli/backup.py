@@ -17,7 +17,7 @@ from gladys_companion.errors import StoreError, StoreLocked
 from gladys_companion.store.backup import check
 from gladys_companion.store.backup import restore as restore_file
 from gladys_companion.store.schema import MIGRATIONS
-from gladys_companion.web.server import socket_path
+from gladys_companion.web import socket_path
 
 __all__ = ["backup", "restore"]
 

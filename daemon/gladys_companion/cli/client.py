@@ -14,7 +14,9 @@ from multidict import istr
 
 from gladys_companion.errors import AuthError, CompanionError, Unavailable
 
-__all__ = ["Client", "Refused", "connect"]
+__all__ = ["NOT_RUNNING", "Client", "Refused", "connect"]
+
+NOT_RUNNING = "The daemon does not run. Start it: `systemctl start gladys-companion`, or `gladys-companion run`."
 
 REFUSALS = (("STORE", 74), ("CONFIG", 78), ("PAIRING", 77), ("AUTH", 77), ("UNAVAILABLE", 69), ("PROTOCOL", 76))
 SERVER_FAILED = 500

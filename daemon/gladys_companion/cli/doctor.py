@@ -10,15 +10,15 @@ import click
 import msgspec
 
 from gladys_companion.cli.check import check_plugins
-from gladys_companion.cli.client import connect
-from gladys_companion.cli.daemon import NOT_RUNNING, database
+from gladys_companion.cli.client import NOT_RUNNING, connect
+from gladys_companion.cli.daemon import database
 from gladys_companion.cli.output import json_option, print_json, print_table
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import DEFAULT_PATH, Config
 from gladys_companion.errors import CompanionError, ConfigError
 from gladys_companion.store.backup import check
-from gladys_companion.web.server import socket_path
+from gladys_companion.web import socket_path
 from gladys_companion.web.views import Check
 
 __all__ = ["doctor"]

@@ -16,7 +16,7 @@ from gladys_companion.cli.client import connect
 from gladys_companion.cli.output import json_option, print_json, print_table
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import Config, Local
-from gladys_companion.web.server import socket_path
+from gladys_companion.web import socket_path
 
 __all__ = ["scan"]
 

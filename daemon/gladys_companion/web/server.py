@@ -15,9 +15,9 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gladys_companion.config import Config, address, is_loopback
+from gladys_companion.config import address, is_loopback
 from gladys_companion.errors import CompanionError, ConfigError, RequestError
-from gladys_companion.web import page
+from gladys_companion.web import page, socket_path
 from gladys_companion.web.openapi import document
 from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
 from gladys_companion.web.service import VERSION, Service
@@ -30,11 +30,6 @@ MOST_BODY = 1_048_576
 LONGEST_SOCKET_PATH = 103  # bytes: sun_path less its end and ".new"
 
 log = structlog.get_logger(__name__)
-
-
-def socket_path(config: Config) -> Path:
-    """Return where the daemon's socket is."""
-    return Path(config.runtime_directory, "daemon.sock")
 
 
 @web.middleware

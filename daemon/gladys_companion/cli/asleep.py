@@ -1,0 +1,81 @@
+"""The home while its daemon does not run: the same routes over its database, for the one command that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from gladys_companion.cli.client import NOT_RUNNING, Client, connect
+from gladys_companion.config import Config
+from gladys_companion.discovery import Seen
+from gladys_companion.errors import Unavailable
+from gladys_companion.intake import Intake
+from gladys_companion.link import pairing, tls_context
+from gladys_companion.store.registry import Registry, open_registry
+from gladys_companion.store.schema import MIGRATIONS
+from gladys_companion.store.secrets import StoredSecrets
+from gladys_companion.store.writer import Store, open_store
+from gladys_companion.web.server import open_socket
+from gladys_companion.web.service import Service
+from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, Vitals
+
+__all__ = ["open_asleep"]
+
+
+class _Asleep:
+    """The host of a home whose daemon does not run; the next one to start uses what is paired here."""
+
+    def __init__(self, config: Config, store: Store, registry: Registry) -> None:
+        self._config = config
+        self._secrets = StoredSecrets(store, "link")
+        self._registry = registry
+
+    def vitals(self) -> Vitals:
+        return Vitals(link=LinkStatus(state="waiting", reason=NOT_RUNNING), mdns=MdnsStatus(state="off"))
+
+    def scan(self) -> tuple[Seen, ...]:
+        return ()
+
+    async def pair(self, wish: Pair) -> Paired:
+        context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
+        async with aiohttp.ClientSession() as http:
+            made = await pairing.pair(http, wish.url, wish.code, wish.name, ssl=context)
+        await pairing.save(self._secrets, made)
+        return Paired(url=made.url, home_id=made.home_id, home_name=made.home_name, instance_id=made.instance_id)
+
+    async def unpair(self) -> None:
+        await pairing.save(self._secrets, None)
+
+    async def forget(self, device_id: str) -> None:
+        await self._registry.forget(device_id)
+
+
+@asynccontextmanager
+async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
+    """Open the database alone, and give a client of the routes over it.
+
+    Raises:
+        StoreError: it can not be used, for instance because another process has it.
+    """
+    with tempfile.TemporaryDirectory(prefix="gladys-companion-") as directory:
+        async with open_store(path, MIGRATIONS) as store:
+            registry = await open_registry(store, wake=lambda _: None)
+            intake = Intake(store, registry.plan, wake=lambda _: None, settle_within=0)
+            service = Service(
+                config=config,
+                store=store,
+                registry=registry,
+                intake=intake,
+                host=_Asleep(config, store, registry),
+                running=False,
+            )
+            socket = Path(directory, "daemon.sock")
+            async with open_socket(service, socket), connect(socket) as client:
+                if client is None:
+                    raise Unavailable(NOT_RUNNING)
+                yield client
