@@ -25,6 +25,7 @@ __all__ = ["Session"]
 MOST_UNDER_WAY = 1_024
 TELL_WITHIN = 10.0
 STORE_RETRY = 5.0
+TRY_AGAIN = 503
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Session:
         self._malformed = malformed
         self._under_way = 0
         self._number = 0
-        self._told: dict[int, asyncio.Event] = {}
+        self._told: dict[int, asyncio.Future[bool]] = {}
         self.open = True
 
     async def take(self, frame: str | bytes, group: asyncio.TaskGroup) -> None:
@@ -63,7 +64,8 @@ class Session:
             case socketio.Ping():
                 await self._socket.send(socketio.pong(packet.data))
             case socketio.Ack(ack_id=ack_id) if ack_id in self._told:
-                self._told.pop(ack_id).set()
+                told = open_api.decode_receipt(packet.args[0]) if packet.args else {}
+                self._told.pop(ack_id).set_result(told.get("status") != TRY_AGAIN)
             case socketio.ServerEvent():
                 await self._nack(packet.ack_id, 501, "UNSUPPORTED_ACTION", "This home does not know such a message.")
             case socketio.Disconnected() | socketio.Closed():
@@ -112,13 +114,15 @@ class Session:
                 await self._tell_all()
             except StoreError as error:
                 log.warning("receipts wait for the database", reason=str(error))
-                await asyncio.sleep(STORE_RETRY)
+            await asyncio.sleep(STORE_RETRY)
 
     async def _tell_all(self) -> None:
+        """Tell until one of both databases can not take it."""
         async with aclosing(self._intake.receipts()) as receipts:
             async for receipt in receipts:
                 self._number += 1
-                acked = self._told[self._number] = asyncio.Event()
+                acked = self._told[self._number] = asyncio.get_running_loop().create_future()
                 await self._socket.send(socketio.event("open-api-receipt", receipt.body(), ack_id=self._number))
                 async with asyncio.timeout(TELL_WITHIN):
-                    await acked.wait()
+                    if not await acked:
+                        return
