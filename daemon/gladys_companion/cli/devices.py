@@ -98,6 +98,7 @@ def _range(feature: dict[str, Any]) -> str:
 @click.option("--unit", help="Their unit.")
 @click.option("--min", "low", type=float, help="Their least value.")
 @click.option("--max", "high", type=float, help="Their greatest value.")
+@click.option("--writable", is_flag=True, help="States of them are commands, refused out of range, and not just news.")
 @json_option
 @click.pass_obj
 def add(
@@ -110,10 +111,11 @@ def add(
     unit: str | None,
     low: float | None,
     high: float | None,
+    writable: bool,
     as_json: bool,
 ) -> None:
     """Make a virtual device NAME: a phone, or anything without hardware of its own."""
-    kind = {"category": category, "type": type_, "unit": unit, "min": low, "max": high}
+    kind = {"category": category, "type": type_, "unit": unit, "min": low, "max": high, "writable": writable}
     wished = [{"external_id": one, "name": one[:200] if len(features) > 1 else name, **kind} for one in features]
     wish = {"name": name, "id": device, "features": wished}
     found = _do(settings, "POST", "/api/devices", wish)

@@ -178,7 +178,7 @@ class Service(Struct, frozen=True, kw_only=True):
                 sentence = f"{one.external_id!r} already means a feature."
                 raise RequestError(409, "EXTERNAL_ID_TAKEN", sentence, field="external_id")
             members = {**structs.asdict(one), "name": one.name or wish.name}
-            features.append(Feature(device=device_id, writable=True, **members))
+            features.append(Feature(device=device_id, **members))
         device = Device(id=device_id, driver=VIRTUAL, name=wish.name)
         await self.registry.put_device(device, features)
         await self.registry.rename(device_id, wish.name)

@@ -205,7 +205,10 @@ class TraceView(Struct, frozen=True, kw_only=True):
 
 
 class AddFeature(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A feature of a virtual device; category and type are Gladys' words."""
+    """A feature of a virtual device; category and type are Gladys' words.
+
+    ``writable``: a state of it is a command, refused out of range; else it is news, taken with a warning.
+    """
 
     external_id: Text
     name: Word | None = None
@@ -214,6 +217,7 @@ class AddFeature(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unit: Word | None = None
     min: float | None = None
     max: float | None = None
+    writable: bool = False
     keep_history: bool = True
 
 
