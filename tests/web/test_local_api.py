@@ -62,7 +62,7 @@ async def ask(client: aiohttp.ClientSession, method: str, path: str, body: objec
 async def test_devices_are_made_named_set_and_forgotten(client: aiohttp.ClientSession) -> None:
     """A virtual device lives its whole life over the socket."""
     status, made = await ask(client, "POST", "/api/devices", LAMP)
-    assert (status, made["id"], made["features"][0]["writable"]) == (200, "virtual:my-b-phone-b", True)
+    assert (status, made["id"], made["features"][0]["writable"]) == (200, "virtual:my-b-phone-b", False)
     path = "/api/devices/virtual%3Amy-b-phone-b"
     assert (await ask(client, "PATCH", path, {"name": "Phone"}))[1]["name"] == "Phone"
     status, receipt = await ask(client, "POST", f"{path}/set", {"external_id": "mqtt:my/phone?x=1", "value": 3})
