@@ -69,16 +69,21 @@ class Mdns:
         self.reason: str | None = None
         self._options = options
         self._deaf = state != "running"
+        self._addresses = _addresses()
 
     @property
     def loopback(self) -> bool:
         """Whether a device may be on this very machine: only where the configuration names its loopback."""
         return any(one == "lo" or _is_loopback(one) for one in self._options.interfaces)
 
-    async def rescan(self) -> None:
-        """Look which interfaces there are now: those that came are used, those that went are left."""
+    async def rescan(self) -> bool:
+        """Look which interfaces there are now: those that came are used, those that went are left.
+
+        Returns whether anything changed; then what is on them has to be asked for.
+        """
         if self._deaf:
-            return
+            return False
+        before, self._addresses = self._addresses, _addresses()
         try:
             interfaces, missing = _interfaces(self._options)
             await self.zeroconf.async_update_interfaces(interfaces, _version(self._options, interfaces))
@@ -86,6 +91,7 @@ class Mdns:
             self._tell("failed", f"Multicast can not be used: {error}.")
         else:
             self._tell("failed" if not interfaces else "running", " ".join(missing) or None)
+        return self._addresses != before
 
     def _tell(self, state: Literal["running", "failed"], reason: str | None) -> None:
         if (state, reason) != (self.state, self.reason):
@@ -98,6 +104,10 @@ def _is_loopback(text: str) -> bool:
         return ipaddress.ip_address(text).is_loopback
     except ValueError:
         return False
+
+
+def _addresses() -> frozenset[tuple[str, str]]:
+    return frozenset((adapter.name, str(one.ip)) for adapter in ifaddr.get_adapters() for one in adapter.ips)
 
 
 def _interfaces(options: Options) -> tuple[Interfaces | InterfaceChoice, tuple[str, ...]]:

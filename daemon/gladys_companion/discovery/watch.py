@@ -52,15 +52,27 @@ class Watch:
 
     async def run(self, types: Collection[str]) -> None:
         """Watch these service types for ever."""
-        browser = AsyncServiceBrowser(self._mdns.zeroconf.zeroconf, list(types), handlers=[self._heard])
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(RESOLVERS):
-                    group.create_task(self._resolve(), name=f"resolver {number}")
-                group.create_task(self._rescan(), name="rescan")
-                await self._read()
-        finally:
-            await browser.async_cancel()
+        async with asyncio.TaskGroup() as group:
+            for number in range(RESOLVERS):
+                group.create_task(self._resolve(), name=f"resolver {number}")
+            group.create_task(self._browse(list(types)), name="browse")
+            await self._read()
+
+    async def _browse(self, types: list[str]) -> None:
+        """Ask anew now and then, because multicast gets lost, and at once when an interface came.
+
+        A new browser tells again what is known, which is read as no change.
+        """
+        while True:
+            browser = AsyncServiceBrowser(self._mdns.zeroconf.zeroconf, types, handlers=[self._heard])
+            try:
+                for _ in range(max(1, round(self._pace.ask_anew / self._pace.rescan))):
+                    await asyncio.sleep(self._pace.rescan)
+                    self._retry()
+                    if await self._mdns.rescan():
+                        break
+            finally:
+                await browser.async_cancel()
 
     def _heard(
         self,
@@ -134,10 +146,7 @@ class Watch:
                 self._reader.unresolved(key, f"Nobody said within {self._pace.resolve_within:g} s where it is.")
             self._reader.settled()
 
-    async def _rescan(self) -> None:
-        while True:
-            await asyncio.sleep(self._pace.rescan)
-            await self._mdns.rescan()
-            for key, sighting in self._sightings:
-                if sighting.service is None and 0 < sighting.tries < MOST_TRIES:
-                    self._ask_for(key)
+    def _retry(self) -> None:
+        for key, sighting in self._sightings:
+            if sighting.service is None and 0 < sighting.tries < MOST_TRIES:
+                self._ask_for(key)
