@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +36,13 @@ TOKEN_LASTS = 50 * 60.0  # it is valid for an hour
 MOST_FRAME = 26_214_400  # bytes, as the gateway announces
 
 log = structlog.get_logger(__name__)
+
+
+class _TokenAnswer(Struct):
+    """What ``GET /instances/access-token`` answers: one or the other."""
+
+    access_token: str = ""
+    error_code: str = ""
 
 
 class LinkState(Struct, frozen=True, kw_only=True):
@@ -70,6 +78,7 @@ class Link:
         http: for the access token.
         context: verifies the gateway's certificate.
         clock: wall and boot time.
+        delays: seconds to wait, as ``backoff.delay`` says them.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class Link:
         http: ClientSession,
         context: ssl.SSLContext,
         clock: Clock = SYSTEM,
+        delays: Callable[[int, float, float], float] = delay,
     ) -> None:
         self._pairing = pairing
         self._intake = intake
@@ -88,8 +98,10 @@ class Link:
         self._http = http
         self._context = context
         self._clock = clock
+        self._delays = delays
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
+        self._speaks_ours = False
         self.attempted = asyncio.Event()  # set when the first attempt ended, well or not
         self.state = LinkState(state="connecting", since=clock.now())
 
@@ -112,7 +124,7 @@ class Link:
                 reason = str(error)
             self.attempted.set()
             failures = 0 if self._lasted() >= STABLE_AFTER else failures
-            wait = delay(failures, FIRST_DELAY, most)
+            wait = self._delays(failures, FIRST_DELAY, most)
             failures += 1
             self._note("waiting", reason, attempts=failures)
             log.warning("link lost", reason=reason, again_in=round(wait, 2))
@@ -147,14 +159,16 @@ class Link:
                 status, body = answer.status, await answer.read()
         except (ClientError, TimeoutError) as error:
             raise Unavailable(f"{self._pairing.url} can not be reached ({type(error).__name__}: {error})") from error
-        if status in {401, 403}:
-            raise AuthError(f"{self._pairing.url} refuses this home's token: pair again with a fresh code.")
         try:
-            token = msgspec.json.decode(body, type=dict[str, str])["access_token"]
-        except (msgspec.DecodeError, KeyError) as error:
-            raise Unavailable(f"{self._pairing.url} answered {status} where a token was asked for") from error
-        self._token = (token, self._clock.elapsed())
-        return token, True
+            told = msgspec.json.decode(body, type=_TokenAnswer)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            told = _TokenAnswer()
+        if status in {401, 403} and told.error_code:  # without it, something between here and the gateway refuses
+            raise AuthError(f"{self._pairing.url} refuses this home's token: pair again with a fresh code.")
+        if not told.access_token:
+            raise Unavailable(f"{self._pairing.url} answered {status} where a token was asked for")
+        self._token = (told.access_token, self._clock.elapsed())
+        return told.access_token, True
 
     async def _session(self) -> None:
         """Open one connection and serve it until it ends.
@@ -169,6 +183,7 @@ class Link:
             uri,
             ssl=self._context if uri.startswith("wss") else None,
             compression=None,
+            proxy=None,  # as for the access token
             ping_interval=None,  # the gateway pings, one layer up
             open_timeout=OPEN_WITHIN,
             close_timeout=1,
@@ -217,6 +232,7 @@ class Link:
     def _connected(self, args: tuple[Raw, ...]) -> None:
         told: dict[str, Any] = open_api.decode_receipt(args[0]) if args else {}
         companion = told.get("companion")
+        self._speaks_ours = isinstance(companion, dict)
         time = companion.get("time") if isinstance(companion, dict) else None
         offset = time - self._clock.now() if isinstance(time, int | float) else None
         self._connected_at = self._clock.elapsed()
@@ -230,7 +246,7 @@ class Link:
         session = Session(socket, self._intake, self._clock, self._malformed)
         try:
             async with asyncio.TaskGroup() as group:
-                teller = group.create_task(session.tell(), name="link receipts") if self._pairing.own else None
+                teller = group.create_task(session.tell(), name="link receipts") if self._speaks_ours else None
                 async with asyncio.timeout(silence) as alive:
                     while session.open:
                         frame = await socket.recv()
@@ -246,6 +262,6 @@ class Link:
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
-    """Return what ended a session: a fall silent first, then whatever came."""
+    """Return what ended a session: the first of what came at once."""
     found = errors.exceptions[0]
     return _first(found) if isinstance(found, BaseExceptionGroup) else found

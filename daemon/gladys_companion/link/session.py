@@ -23,6 +23,7 @@ from gladys_companion.protocol import open_api, socketio
 __all__ = ["Session"]
 
 MOST_UNDER_WAY = 1_024
+TRY_AGAIN_LATER = 1013  # a close code of websockets
 TELL_WITHIN = 10.0
 STORE_RETRY = 5.0
 TRY_AGAIN = 503
@@ -58,7 +59,9 @@ class Session:
                 if event is None:
                     return
                 if self._under_way >= MOST_UNDER_WAY:
-                    raise Unavailable(f"more than {MOST_UNDER_WAY} events are under way: the rest is sent again")
+                    reason = f"more than {MOST_UNDER_WAY} events are under way: the rest is to be sent again"
+                    await self._socket.close(TRY_AGAIN_LATER, reason)
+                    raise Unavailable(reason)
                 self._under_way += 1
                 group.create_task(self._submit(event, packet.ack_id))
             case socketio.Ping():
@@ -76,7 +79,7 @@ class Session:
         clock = self._clock
         try:
             if not packet.args:
-                raise ProtocolError("open-api-message without its object")  # noqa: TRY301
+                raise ProtocolError("open-api-message came without its object.")  # noqa: TRY301
             return open_api.to_event(
                 open_api.decode_message(packet.args[0]),
                 new_id=new_id(),
