@@ -52,8 +52,8 @@ async def _run(worked: list[bool], *, once: bool, as_json: bool) -> None:
 
 def _print(trace: dict[str, Any]) -> None:
     click.echo(f"\nA phone says: {ALIAS} = 1\n")
-    rows = ((hop["hop"], duration(hop["ms"]), "ok" if hop["ok"] else "FAILED", hop["says"]) for hop in trace["hops"])
-    print_table(("HOP", "AFTER", "", ""), rows, "")
+    rows = ((hop["hop"], duration(hop["ms"]), "yes" if hop["ok"] else "NO", hop["says"]) for hop in trace["hops"])
+    print_table(("HOP", "AFTER", "OK", "WHAT"), rows, "")
     click.echo(f"\n{'Every hop worked.' if trace['ok'] else 'It did not get through.'}")
 
 

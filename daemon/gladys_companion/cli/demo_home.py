@@ -14,7 +14,6 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion import config as options
 from gladys_companion.app import Daemon, open_daemon
-from gladys_companion.cli.client import connect
 from gladys_companion.errors import Unavailable
 from gladys_companion.gateway.server import open_gateway
 from gladys_companion.sim.wled import Lamp, open_wled
@@ -27,6 +26,7 @@ ALIAS = "mqtt:demo-lamp"
 MAC = "a8032ab12345"
 FEATURE = f"wled:{MAC}:on"
 READY_WITHIN = 30.0
+AT_GATEWAY = {"committed": "committed", "sent": "sent to the home", "settled": "home has answered"}
 ARRIVED = frozenset({"delivered", "verified"})
 
 
@@ -63,8 +63,8 @@ class Demo:
 
         hops = [
             hop("phone", began_at, f"posts to {self.url}", ok=True),
-            hop("gateway", at_gateway.get("received_at"), "committed, sent to the home", ok="id" in at_gateway),
-            hop("home", at_home.get("received_at"), "committed to the journal", ok="id" in at_home),
+            *(hop("gateway", one["at"], AT_GATEWAY[one["what"]], ok=True) for one in at_gateway.get("hops", ())[:2]),
+            hop("home", at_home.get("received_at"), "committed", ok="id" in at_home),
         ]
         for target in at_home.get("hops", ()):
             if target["hop"] not in {"happened", "journal"}:
@@ -117,26 +117,23 @@ async def open_demo(directory: Path) -> AsyncIterator[Demo]:
     config = _config(directory)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        gateway = await enter(open_gateway(config))
-        url = f"http://{gateway.address[0]}:{gateway.address[1]}"
-        admin = await enter(connect(directory / "gateway.sock"))
-        if admin is None:
-            raise Unavailable("The gateway does not answer on its socket.")
-        await admin.ask("POST", "/admin/home.create", {"name": "Demo home"})
-        made = await admin.ask("POST", "/admin/key.create", {"name": "Demo phone"})
-        code = await admin.ask("POST", "/admin/home.pair-code", {})
+        gateway = await enter(open_gateway(config.gateway, Path(config.state_directory), directory))
+        url = gateway.url
+        home = await gateway.accounts.create_home("Demo home")
+        key = await gateway.accounts.create_key(home.id, "Demo phone")
+        code = await gateway.accounts.pair_code(home.id)
         zeroconf = AsyncZeroconf(interfaces=["127.0.0.1"])
         stack.push_async_callback(zeroconf.async_close)
         lamp = await enter(open_wled(mac=MAC, name="Demo lamp", zeroconf=zeroconf))
         await lamp.set(on=False)
         daemon = await enter(open_daemon(config))
         await daemon.attempted()
-        await daemon.pair(Pair(url=url, code=code["code"], name="Demo daemon"))
+        await daemon.pair(Pair(url=url, code=code.secret, name="Demo daemon"))
         await _until(lambda: daemon.vitals().link.state == "connected", "the home to connect")
         await _until(lambda: FEATURE in daemon.registry.snapshot.features, "the lamp to be found")
         await daemon.registry.alias(ALIAS, FEATURE)
         http = await enter(aiohttp.ClientSession())
-        yield Demo(url=url, key=made["secret"], lamp=lamp, daemon=daemon, http=http)
+        yield Demo(url=url, key=key.secret, lamp=lamp, daemon=daemon, http=http)
 
 
 async def _until(condition: Callable[[], bool], what: str) -> None:

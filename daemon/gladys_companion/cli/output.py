@@ -75,7 +75,7 @@ def value(row: Mapping[str, Any]) -> str:
     """Return what a feature or an event has as value, with its unit if it has one."""
     if row.get("value") is not None:
         unit = row.get("unit")
-        return f"{row['value']:g}" + (f" {unit}" if unit else "")
+        return f"{row['value']:.10g}" + (f" {unit}" if unit else "")
     return row.get("text") or ""
 
 

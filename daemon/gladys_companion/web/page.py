@@ -122,7 +122,7 @@ def _colour(state: str) -> str:
 def _value(value: float | None, text: str | None, unit: str | None) -> str:
     if value is None and text is None:
         return ""
-    return escape(_short(f"{value:g}" if value is not None else str(text)) + (f" {unit}" if unit else ""))
+    return escape(_short(f"{value:.10g}" if value is not None else str(text)) + (f" {unit}" if unit else ""))
 
 
 def _when(at: float | None) -> str:

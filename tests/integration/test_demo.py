@@ -1,0 +1,29 @@
+"""`demo --once --json`: what a new user tries first, the whole path in one process."""
+
+import json
+import subprocess
+import sys
+
+COMMAND = [sys.executable, "-c", "from gladys_companion.cli import main; main()", "demo"]
+
+
+def test_demo_shows_every_hop() -> None:
+    """The event goes phone, gateway, home, lamp and back; each hop is told with its time, and the exit code agrees."""
+    ended = subprocess.run([*COMMAND, "--once", "--json"], capture_output=True, text=True, timeout=55, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    trace = json.loads(ended.stdout)
+    assert trace["ok"]
+    assert [hop["hop"] for hop in trace["hops"]] == ["phone", "gateway", "gateway", "home", "wled", "lamp", "phone"]
+    assert all(hop["ok"] for hop in trace["hops"])
+    assert trace["receipt"]["outcome"] == "delivered"
+    assert trace["gateway"]["id"] == trace["home"]["id"] == trace["id"]
+    assert "Traceback" not in ended.stderr
+
+
+def test_demo_for_people() -> None:
+    """Without --json the same is a table, and nothing else is printed."""
+    ended = subprocess.run([*COMMAND, "--once"], capture_output=True, text=True, timeout=55, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "A phone says: mqtt:demo-lamp = 1" in ended.stdout
+    assert ended.stdout.endswith("Every hop worked.\n")
+    assert ended.stderr == ""
