@@ -10,7 +10,7 @@ import msgspec
 from gladys_companion.gateway.storage import Accepted, HeldTotal, NewEvent, Quarantined, Settlement, StoredEvent
 from gladys_companion.model import Receipt, TargetReceipt
 
-__all__ = ["expire", "held", "insert", "one", "prune", "prune_orphans", "quarantine", "settle", "totals"]
+__all__ = ["expire", "held", "insert", "one", "orders", "prune", "prune_orphans", "quarantine", "settle", "totals"]
 
 _MOST_QUARANTINED = 1_000
 
@@ -65,6 +65,13 @@ def totals(connection: sqlite3.Connection) -> list[HeldTotal]:
         "SELECT home_id, key_id, COUNT(*), SUM(size) FROM events WHERE settled_at IS NULL GROUP BY home_id, key_id"
     )
     return [HeldTotal(*row) for row in rows]
+
+
+def orders(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """Return how many events are held, by home and order key."""
+    return connection.execute(
+        "SELECT home_id, order_key, COUNT(*) FROM events WHERE settled_at IS NULL GROUP BY home_id, order_key"
+    ).fetchall()
 
 
 def one(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:

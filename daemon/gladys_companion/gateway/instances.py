@@ -63,9 +63,7 @@ class _Tries:
         self._spent.pop(address, None)
 
 
-def instance_routes(
-    accounts: Accounts, clock: Clock, address: Callable[[web.Request], str]
-) -> Sequence[web.AbstractRouteDef]:
+def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Request], str]) -> Sequence[web.RouteDef]:
     """Return the routes. Their errors are raised: ``answers.answer_errors`` answers them.
 
     Args:

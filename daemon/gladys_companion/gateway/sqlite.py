@@ -116,6 +116,10 @@ class SqliteStorage(SqliteDirectory):
         """Return what is held, by home and key."""
         return await self._store.read(lambda db: _events.totals(db.conn))
 
+    async def held_orders(self) -> Sequence[tuple[str, str, int]]:
+        """Return home, order key and how many events of it are held."""
+        return await self._store.read(lambda db: _events.orders(db.conn))
+
     async def event(self, event_id: str) -> StoredEvent | None:
         """Return an event as it is now."""
         found = await self._store.write(lambda db: _events.one(db.conn, event_id))

@@ -225,6 +225,9 @@ class Relayed(Protocol):
     async def held_totals(self) -> Sequence[HeldTotal]:
         """Return what is held, by home and key: for the quotas, at start."""
 
+    async def held_orders(self) -> Sequence[tuple[str, str, int]]:
+        """Return home, order key and how many events of it are held: for the order, at start."""
+
     async def event(self, event_id: str) -> StoredEvent | None:
         """Return an event as it is now."""
 

@@ -21,6 +21,7 @@ from gladys_companion.model import Event, Kind, Receipt, Sender
 __all__ = [
     "ACTIONS",
     "COMPANION_VERSION",
+    "NO_RAW",
     "Companion",
     "OpenApiMessage",
     "StateBody",

@@ -1,0 +1,203 @@
+"""What the relay knows of one home, in numbers: how much is held for whom, what is under way, where the replay stands.
+
+Bodies stay in the storage but for one page. Everything here is plain bookkeeping, without input or output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+from typing import Protocol
+
+from msgspec import Struct
+
+from gladys_companion.backoff import delay
+from gladys_companion.config import Gateway
+from gladys_companion.errors import RequestError
+from gladys_companion.gateway.messages import Answer
+from gladys_companion.gateway.storage import NewEvent, StoredEvent
+
+__all__ = ["WINDOW", "Flight", "HomeState", "Socket"]
+
+WINDOW = 64
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+_MEGABYTE = 1_000_000
+
+
+class Socket(Protocol):
+    """An authenticated socket of an instance. ``companion``: it announced itself as one, and takes our own fields."""
+
+    home_id: str
+    instance_id: str
+    companion: bool
+
+    async def emit(self, ack_id: int, message: bytes) -> None:
+        """Send ``open-api-message``, in order of the calls, without waiting for the peer."""
+
+    def condemn(self) -> None:
+        """Give it up: it is told nothing more, and closed soon."""
+
+
+class Flight(Struct, frozen=True):
+    """An event on its way: sent at the wall time ``sent_at`` and the loop's time ``since``."""
+
+    id: str
+    key_id: str
+    seq: int
+    order_key: str
+    size: int
+    sent_at: float
+    since: float
+
+
+class _Total:
+    """Held events, and their bytes."""
+
+    __slots__ = ("bytes", "events")
+
+    def __init__(self, events: int = 0, size: int = 0) -> None:
+        self.events, self.bytes = events, size
+
+    def add(self, events: int, size: int) -> None:
+        self.events, self.bytes = max(0, self.events + events), max(0, self.bytes + size)
+
+    def fits(self, size: int, events: float, most_bytes: float) -> bool:
+        return self.events < max(1, events) and self.bytes + size <= most_bytes
+
+
+class HomeState:
+    """One home. ``waiting`` are the phones that wait for an answer, by event; ``page`` is what is replayed next."""
+
+    def __init__(self, home_id: str) -> None:
+        self.id = home_id
+        self.socket: Socket | None = None
+        self.replay: asyncio.Task[None] | None = None
+        self.flights: dict[int, Flight] = {}
+        self.under_way: dict[str, int] = {}
+        self.waiting: dict[str, asyncio.Future[Answer | None]] = {}
+        self.wake = asyncio.Event()
+        self.page: deque[StoredEvent] = deque()
+        self.cursor = 0
+        self.rewinds = 0
+        self.additions = 0
+        self.resume_at = 0.0
+        self._refusals = 0
+        self._ack_ids = count(1)
+        self._waits: dict[str, int] = {}
+        self._held = _Total()
+        self._held_by_key: dict[str, _Total] = {}
+
+    # Quotas
+
+    def reserve(self, key_id: str, size: int, limits: Gateway) -> None:
+        """Count an event as held.
+
+        Raises:
+            RequestError: 507 ``HOLD_FULL``.
+        """
+        own = self._held_by_key.get(key_id) or _Total()
+        most_events, most_bytes, share = limits.held_events, limits.held_megabytes * _MEGABYTE, limits.key_share
+        if not self._held.fits(size, most_events, most_bytes):
+            sentence = "The gateway holds as much for this home as it may: home must connect and take it first."
+            raise RequestError(507, "HOLD_FULL", sentence)
+        if not own.fits(size, most_events * share, most_bytes * share):
+            sentence = "The gateway holds as much of this key as it may: home must connect and take it first."
+            raise RequestError(507, "HOLD_FULL", sentence)
+        self.count(key_id, 1, size)
+
+    def count(self, key_id: str, events: int, size: int) -> None:
+        """Count events as held."""
+        self._held.add(events, size)
+        self._held_by_key.setdefault(key_id, _Total()).add(events, size)
+
+    def release(self, key_id: str, size: int) -> None:
+        """Count an event as held no more."""
+        self._held.add(-1, -size)
+        own = self._held_by_key.get(key_id)
+        if own is not None:
+            own.add(-1, -size)
+            if not own.events:
+                del self._held_by_key[key_id]
+
+    # Order
+
+    @property
+    def backlog(self) -> bool:
+        """Whether anything waits to be sent."""
+        return bool(self._waits)
+
+    @property
+    def room(self) -> bool:
+        """Whether the window has room."""
+        return len(self.flights) < WINDOW
+
+    def overtakes(self, order_key: str) -> bool:
+        """Return whether an event would overtake one that has to come first."""
+        return order_key in self._waits
+
+    def add(self, order_key: str, events: int = 1) -> None:
+        """Count events as waiting to be sent."""
+        self._waits[order_key] = self._waits.get(order_key, 0) + events
+        self.additions += 1
+        self.wake.set()
+
+    def take_out(self, order_key: str) -> None:
+        """Count an event as waiting no more."""
+        left = self._waits.get(order_key, 0) - 1
+        if left > 0:
+            self._waits[order_key] = left
+        else:
+            self._waits.pop(order_key, None)
+
+    def rewind(self) -> None:
+        """Let the replay begin anew: what waits is not only behind where it stood."""
+        self.cursor = 0
+        self.rewinds += 1
+        self.page.clear()
+
+    def nothing_waits(self) -> None:
+        """Correct the count: a whole replay found nothing."""
+        self._waits.clear()
+
+    # Under way
+
+    def take_off(self, event: NewEvent | StoredEvent, seq: int, sent_at: float, now: float) -> int:
+        """Note an event as under way and return its ack id."""
+        ack_id = next(self._ack_ids)
+        flight = Flight(event.id, event.key_id, seq, event.order_key, event.size, sent_at, now)
+        self.flights[ack_id] = flight
+        self.under_way[event.id] = ack_id
+        return ack_id
+
+    def land(self, ack_id: int) -> Flight | None:
+        """Note an event as under way no more; None if it was not."""
+        flight = self.flights.pop(ack_id, None)
+        if flight is not None:
+            del self.under_way[flight.id]
+            if self._waits:
+                self.wake.set()
+        return flight
+
+    def put_back(self, flights: Sequence[Flight]) -> None:
+        """Let events that were under way wait again."""
+        for flight in flights:
+            self.add(flight.order_key)
+        if flights:
+            self.rewind()
+
+    def pause(self, now: float) -> None:
+        """Send nothing for a while, the longer the oftener home can not store."""
+        self.resume_at = now + delay(self._refusals, _FIRST_PAUSE, _LONGEST_PAUSE)
+        self._refusals += 1
+
+    def well(self) -> None:
+        """Take note that home can store, or is another."""
+        self._refusals = 0
+
+    def answer(self, event_id: str, answer: Answer | None) -> None:
+        """Answer the phone that waits for this event, if one still does; None: it is held."""
+        future = self.waiting.pop(event_id, None)
+        if future is not None and not future.done():
+            future.set_result(answer)

@@ -1,0 +1,165 @@
+"""The TCP side of the gateway: one function from a request to an answer, over aiohttp's low-level server.
+
+Phones come first and take the shortest way. No answer and no log holds a path or a key, not even of what is no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gladys_companion.clock import Clock
+from gladys_companion.config import Gateway
+from gladys_companion.errors import CompanionError, RequestError
+from gladys_companion.gateway import openapi
+from gladys_companion.gateway.limits import Limit, networks, sender_of
+from gladys_companion.gateway.responses import refusal, respond
+from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many
+from gladys_companion.gateway.sockets import Sockets
+
+__all__ = ["Front", "Server"]
+
+SOCKET_PATH = "/socket.io/"
+
+_LINGER = 5.0  # seconds in which a refused body may still come, so that its sender hears why
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = structlog.get_logger(__name__)
+
+
+class Front:
+    """Answers what comes in over TCP.
+
+    Args:
+        phones: the routes below ``/v1/api/``.
+        sockets: what is behind ``/socket.io/``.
+        routes: all others; they are matched whole.
+        healthy: returns when the gateway can commit, or raises StoreError.
+        options: ``[gateway]`` of the configuration.
+        clock: its boot clock counts the rates.
+        within: the seconds that any request but a socket's may take to come in.
+    """
+
+    def __init__(
+        self,
+        *,
+        phones: PhoneRoutes,
+        sockets: Sockets,
+        routes: Iterable[web.RouteDef],
+        healthy: Callable[[], Awaitable[object]],
+        options: Gateway,
+        clock: Clock,
+        within: float,
+    ) -> None:
+        self._phones = phones
+        self._sockets = sockets
+        self._healthy = healthy
+        self._within = within
+        self._trusted = networks(options.trusted_proxies)
+        self._by_address = Limit(options.rate_per_address, options.burst_per_address, clock)
+        self._document = msgspec.json.encode(openapi.document())
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/healthz": {"GET": self._health},
+            "/openapi.json": {"GET": self._openapi},
+        }
+        for route in routes:
+            self._routes.setdefault(route.path, {})[route.method] = route.handler
+
+    def sender(self, request: web.BaseRequest) -> str:
+        """Return who sent a request, seen through trusted proxies."""
+        return sender_of(request, self._trusted)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        path = request.raw_path.partition("?")[0]
+        sender = self.sender(request)
+        try:
+            if path == SOCKET_PATH:
+                return await self._socket(request, sender)
+            if over := self._by_address.take(sender):
+                error = too_many("Too many requests came from this address", over)
+                error.status = 503 if path.startswith(f"{PREFIX}owntracks") else error.status  # type: ignore[misc]  # its own
+                raise error
+            if path.startswith(PREFIX):
+                return await self._phones.handle(request, path, sender)
+            return await self._other(request, path)
+        except CompanionError as error:
+            return refusal(error)
+
+    async def _socket(self, request: web.BaseRequest, sender: str) -> web.StreamResponse:
+        if "sid" not in request.query and (over := self._by_address.take(sender)):
+            raise too_many("Too many requests came from this address", over)
+        if request.method != "POST":
+            return await self._sockets.handle(request)
+        return await self._in_time(self._sockets.handle(request))
+
+    async def _other(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        methods = self._routes.get(path)
+        if methods is None:
+            raise RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
+        handler = methods.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            names = ", ".join(methods)
+            raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {names} only.", allow=list(methods))
+        return await self._in_time(handler(request))  # type: ignore[arg-type]  # they need no more than a BaseRequest has
+
+    async def _in_time(self, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(self._within):
+                return await answer
+        except TimeoutError:
+            raise RequestError(408, "REQUEST_TIMEOUT", f"The request took longer than {self._within:g} s.") from None
+        except web.HTTPRequestEntityTooLarge:
+            raise RequestError(413, "BODY_TOO_LARGE", "The body is too large for this route.") from None
+
+    async def _health(self, _: web.BaseRequest) -> web.Response:
+        await self._healthy()
+        return respond(200, b'{"status":200}')
+
+    async def _openapi(self, _: web.BaseRequest) -> web.Response:
+        return respond(200, self._document)
+
+
+class _Connection(web.RequestHandler):
+    """A connection whose errors show nothing of what came in."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes the request
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP (400), or what failed here (500), and close."""
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("gateway.request_failed", exc_info=exc)
+        code = "INTERNAL" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "BAD_REQUEST"
+        sentence = "Something failed in the gateway; its log says what." if code == "INTERNAL" else "This is no HTTP."
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer had begun")
+        response = refusal(RequestError(status, code, sentence))
+        response.force_close()
+        return response
+
+
+class Server(web.Server):
+    """aiohttp's low-level server; a protocol factory. ``idle``: seconds until a silent connection is closed."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], idle: float) -> None:
+        super().__init__(handler)
+        self._idle = idle
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        loop = asyncio.get_running_loop()
+        quiet: Any = None  # what aiohttp's own runner passes for no access log
+        return _Connection(self, loop=loop, access_log=quiet, keepalive_timeout=self._idle, lingering_time=_LINGER)

@@ -1,0 +1,205 @@
+"""The HTTP interface as an OpenAPI 3.1 document, served at ``/openapi.json`` and held to the routes by tests."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+__all__ = ["document"]
+
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+
+_STATE = {
+    "type": "object",
+    "required": ["device_feature_external_id"],
+    "properties": {
+        "device_feature_external_id": {"type": "string", "examples": ["mqtt:my-phone-presence"]},
+        "state": {
+            "type": ["number", "boolean", "string"],
+            "description": "A number, true or false (1 or 0), a numeric text; with a text feature any text.",
+        },
+        "text": {"type": "string", "description": "In place of state."},
+        "created_at": {
+            "type": ["string", "number"],
+            "description": "When it happened, if that is not now: ISO 8601 (without an offset: UTC) or epoch seconds.",
+        },
+    },
+}
+_MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
+_OBJECT = {"type": "object"}
+
+_TARGET = {
+    "type": "object",
+    "properties": {
+        "target": {"type": "string"},
+        "state": {
+            "enum": ["pending", "sending", "delivered", "verified", "superseded", "expired", "rejected", "unknown"]
+        },
+        "ms": {"type": "number", "description": "Since the commit at home."},
+        "reason": {"type": "string"},
+    },
+}
+_RECEIPT = {
+    "type": "object",
+    "required": ["status", "id", "outcome", "duplicate"],
+    "properties": {
+        "status": {"type": "integer"},
+        "id": {"type": "string"},
+        "outcome": {"enum": ["delivered", "accepted", "held", "expired", "rejected"]},
+        "duplicate": {"type": "boolean"},
+        "held_until": {"type": "number", "description": "Seconds since the epoch."},
+        "targets": {"type": "array", "items": _TARGET},
+        "warning": {"type": "string"},
+    },
+}
+_ERROR = {
+    "type": "object",
+    "required": ["status", "error_code", "error_message"],
+    "properties": {
+        "status": {"type": "integer"},
+        "error_code": {"type": "string"},
+        "error_message": {"type": "string"},
+        "field": {"type": "string", "description": "What is wrong, where it is one member."},
+        "nearest": {"type": "array", "items": {"type": "string"}, "description": "External ids that exist."},
+    },
+}
+_TRACE = {
+    "type": "object",
+    "required": ["status", "id", "state", "hops"],
+    "properties": {
+        "status": {"type": "integer"},
+        "id": {"type": "string"},
+        "action": {"type": "string"},
+        "device_feature_external_id": {"type": ["string", "null"]},
+        "state": {"enum": ["held", "settled"]},
+        "held_until": {"type": ["number", "null"]},
+        "hops": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"hop": {"type": "string"}, "what": {"type": "string"}, "at": {"type": "number"}},
+            },
+        },
+        "receipt": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Receipt"}]},
+    },
+}
+
+_KEY = {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
+_ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "The same one within 7 days is the same event, answered with its present receipt.",
+}
+_HEADER_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}]
+
+_REFUSALS = {
+    "400": "The body is not JSON, or not an object.",
+    "401": "UNAUTHORIZED, KEY_REVOKED or KEY_EXPIRED.",
+    "403": "SCOPE_NOT_ALLOWED or EXTERNAL_ID_NOT_ALLOWED.",
+    "404": "The home knows no such external id, or does not expose it to this key.",
+    "405": "Another method.",
+    "408": "The body did not come in time.",
+    "413": "The body is too large.",
+    "422": "A field can not be used; field names it.",
+    "429": "Too many requests; Retry-After says when.",
+    "503": "It could not be stored: send it again.",
+    "507": "HOLD_FULL: the home must take what is held first.",
+}
+
+
+def _answer(what: str, schema: str) -> dict[str, Any]:
+    return {"description": what, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+
+
+def _refusals(*statuses: str) -> dict[str, Any]:
+    return {status: _answer(_REFUSALS[status], "Error") for status in statuses}
+
+
+def _post(summary: str, schema: dict[str, Any], *, key_in_path: bool) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "parameters": [_KEY, _ONCE] if key_in_path else [_ONCE],
+        "security": [] if key_in_path else _HEADER_KEY,
+        "requestBody": {"required": True, "content": {_JSON: {"schema": schema}, _FORM: {"schema": schema}}},
+        "responses": {
+            "200": _answer("Delivered.", "Receipt"),
+            "202": _answer("Accepted by the home, or held for it.", "Receipt"),
+            **_refusals(*_REFUSALS),
+        },
+    }
+
+
+def _owntracks(*, key_in_path: bool) -> dict[str, Any]:
+    device = {"name": "X-Limit-D", "in": "header", "schema": {"type": "string"}, "description": "The device's name."}
+    return {
+        "summary": "Send an OwnTracks message (mode HTTP)",
+        "description": "Never answers 4xx but for a wrong key: what can not be used is answered [] and quarantined.",
+        "parameters": [_KEY, device] if key_in_path else [device],
+        "security": [] if key_in_path else _HEADER_KEY,
+        "requestBody": {"content": {_JSON: {"schema": _OBJECT}}},
+        "responses": {
+            "200": {"description": "Stored.", "content": {_JSON: {"schema": {"type": "array", "items": _OBJECT}}}},
+            **_refusals("401", "403", "405", "503"),
+        },
+    }
+
+
+def _get(summary: str, answer: dict[str, Any], *refused: str) -> dict[str, Any]:
+    return {"summary": summary, "security": [], "responses": {"200": answer, **_refusals(*refused)}}
+
+
+def _plain(what: str) -> dict[str, Any]:
+    return {"description": what, "content": {_JSON: {"schema": _OBJECT}}}
+
+
+def document() -> dict[str, Any]:
+    """Return the document, JSON-ready."""
+    paths: dict[str, Any] = {}
+    for route, summary, schema in (
+        ("device/state", "Send a state of a device feature", _STATE),
+        ("event", "Send a named event, such as an NFC tag", _OBJECT),
+        ("message", "Send a message to Gladys", _MESSAGE),
+    ):
+        paths[f"/v1/api/{route}"] = {"post": _post(summary, schema, key_in_path=False)}
+        paths[f"/v1/api/{route}/{{key}}"] = {"post": _post(summary, schema, key_in_path=True)}
+    paths["/v1/api/owntracks"] = {"post": _owntracks(key_in_path=False)}
+    paths["/v1/api/owntracks/{key}"] = {"post": _owntracks(key_in_path=True)}
+    event_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    trace = _get("What became of an event, hop by hop", _answer("Its trace.", "Trace"), "401", "404", "405", "429")
+    paths["/v1/api/events/{id}"] = {"get": {**trace, "parameters": [event_id], "security": _HEADER_KEY}}
+    paths["/healthz"] = {"get": _get("Whether it can store", _plain("It can."), "503")}
+    paths["/openapi.json"] = {"get": _get("This document", _plain("OpenAPI 3.1."))}
+    paths["/instances/access-token"] = {
+        "get": {
+            **_get("An access token for a refresh token", _plain('{"access_token"}'), "401", "403"),
+            "security": [{"token": []}],
+        }
+    }
+    paths["/instances/users"] = {
+        "get": {**_get("The users of the home", _plain("An array."), "401"), "security": [{"token": []}]}
+    }
+    paths["/pair"] = {
+        "post": {
+            **_get("Exchange a pairing code for a refresh token", _plain("Who it is now."), "400", "403", "422", "429"),
+            "requestBody": {"required": True, "content": {_JSON: {"schema": _OBJECT}}},
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Gladys Companion gateway",
+            "version": version("gladys-companion"),
+            "description": "Takes what phones post, and hands it to their home: at once, or as soon as it is back.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {"Receipt": _RECEIPT, "Error": _ERROR, "Trace": _TRACE},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic", "description": "The key is the password."},
+                "token": {"type": "apiKey", "in": "header", "name": "Authorization"},
+            },
+        },
+    }

@@ -1,0 +1,233 @@
+"""What a phone posted, read and checked: a body becomes a ``Post``, or an error that names the field. All pure.
+
+Sources: the gladys-gateway server (``/v1/api/*``), and for OwnTracks its booklet (https://owntracks.org/booklet/).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Raw, Struct
+
+from gladys_companion.errors import RequestError
+from gladys_companion.protocol.open_api import NO_RAW, read_state
+
+__all__ = [
+    "Post",
+    "Posted",
+    "Unusable",
+    "bearer",
+    "idempotency",
+    "read_event",
+    "read_message",
+    "read_owntracks",
+    "read_state_post",
+]
+
+_MOST_FIELDS = 1_000
+_LONGEST_IDEMPOTENCY_KEY = 255
+_LONGEST_PLAIN_ORDER_KEY = 64  # longer ids are hashed: one number per id is kept in memory while events are held
+
+_any = msgspec.json.Decoder()
+_encode = msgspec.json.Encoder().encode
+
+
+class Posted(Struct, frozen=True, omit_defaults=True):
+    """What is kept of a body until home has it: a message's ``data``, and ``raw`` where that does not hold it all."""
+
+    data: Raw
+    raw: Raw = NO_RAW
+
+
+class Post(Struct, frozen=True, kw_only=True):
+    """A checked post. ``once`` makes it one with an earlier post of its key; ``created_at`` as the phone named it."""
+
+    action: str
+    order_key: str
+    body: bytes
+    external_id: str | None = None
+    created_at: float | None = None
+    once: str | None = None
+
+
+class Unusable(Exception):
+    """An OwnTracks body that can never be used; the phone must not be told, or it sends it for ever."""
+
+
+def bearer(authorization: str | None) -> str | None:
+    """Return the key of an ``Authorization`` header: its bearer token, or the password of Basic."""
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip() or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def idempotency(header: str | None) -> str | None:
+    """Return what an ``Idempotency-Key`` makes of a post.
+
+    Raises:
+        RequestError: 422, it is empty, longer than 255 characters, or not printable ASCII.
+    """
+    if header is None:
+        return None
+    if not header or len(header) > _LONGEST_IDEMPOTENCY_KEY or not (header.isascii() and header.isprintable()):
+        raise RequestError(
+            422,
+            "INVALID_FIELD",
+            "Idempotency-Key must be 1 to 255 printable ASCII characters, such as a UUID.",
+            field="Idempotency-Key",
+        )
+    return f"key:{header}"
+
+
+def _object(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes]:
+    """Return the body's members, and the same as JSON.
+
+    JSON is taken as the JSON it is whatever the content type says: ``curl -d`` calls it a form.
+
+    Raises:
+        RequestError: 400.
+    """
+    try:
+        value = _any.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if content_type.lower().startswith("application/x-www-form-urlencoded") and not body.lstrip().startswith(b"{"):
+            members = _form(body)
+            return members, _encode(members)
+        if body.strip():
+            raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from error
+        raise RequestError(400, "BAD_REQUEST", "The body is empty: send a JSON object.") from error
+    if not isinstance(value, dict):
+        raise RequestError(400, "BAD_REQUEST", "The body must be a JSON object, such as {...}.")
+    return value, body
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body.strip()),
+            errors="strict",
+            max_num_fields=_MOST_FIELDS,
+        )
+    except ValueError as error:
+        raise RequestError(400, "BAD_REQUEST", "The body is neither a form nor JSON.") from error
+    return dict(fields)
+
+
+def read_state_post(body: bytes, content_type: str, now: float) -> Post:
+    """Read ``POST /v1/api/device/state``.
+
+    Raises:
+        RequestError: 400, or 422 naming the field.
+    """
+    members, data = _object(body, content_type)
+    state = read_state(members, now)
+    external_id = state.external_id
+    order_key = external_id if len(external_id) <= _LONGEST_PLAIN_ORDER_KEY else _digest(external_id.encode())
+    return Post(
+        action="create-device-state",
+        order_key=f"state:{order_key}",
+        body=_encode(Posted(Raw(data))),
+        external_id=external_id,
+        created_at=state.created_at,
+    )
+
+
+def read_event(body: bytes, content_type: str, key_id: str) -> Post:
+    """Read ``POST /v1/api/event``: any object.
+
+    Raises:
+        RequestError: 400.
+    """
+    _, data = _object(body, content_type)
+    return Post(action="create-event", order_key=f"key:{key_id}", body=_encode(Posted(Raw(data))))
+
+
+def read_message(body: bytes, content_type: str, key_id: str) -> Post:
+    """Read ``POST /v1/api/message``.
+
+    Raises:
+        RequestError: 400, or 422 naming the field.
+    """
+    members, _ = _object(body, content_type)
+    text = members.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise RequestError(422, "INVALID_FIELD", "text must be a text.", field="text")
+    return Post(action="create-message", order_key=f"key:{key_id}", body=_encode({"data": {"text": text}}))
+
+
+def read_owntracks(body: bytes, device: str | None, key_id: str) -> Post:
+    """Read ``POST /v1/api/owntracks``; ``device`` is the header ``X-Limit-D``.
+
+    What is no position has no Plus fields, only ``raw``. A body is known again by its ``_id``, or else, when it names
+    its time, by being the same to the last byte.
+
+    Raises:
+        Unusable: why.
+    """
+    try:
+        members = _any.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unusable("not JSON") from error
+    if not isinstance(members, dict) or not isinstance(members.get("_type"), str):
+        raise Unusable("not an object with a _type")
+    tst = _number(members, "tst", at_least=0)
+    own_id = members.get("_id")
+    known_by = None
+    if isinstance(own_id, str) and own_id:
+        known_by = f"owntracks:{own_id if len(own_id) <= _LONGEST_PLAIN_ORDER_KEY else _digest(own_id.encode())}"
+    elif tst is not None:
+        known_by = f"body:{_digest(body)}"
+    return Post(
+        action="create-owntracks-location",
+        order_key=f"key:{key_id}",
+        body=_encode(Posted(Raw(_encode(_plus_fields(members, device))), Raw(body))),
+        created_at=tst,
+        once=known_by,
+    )
+
+
+def _plus_fields(members: Mapping[str, Any], device: str | None) -> dict[str, Any]:
+    """Return what Gladys Plus makes of a position; latitude 0 is one, what is unknown is left out."""
+    if members["_type"] != "location":
+        return {}
+    latitude = _number(members, "lat", at_least=-90, at_most=90)
+    longitude = _number(members, "lon", at_least=-180, at_most=180)
+    if latitude is None or longitude is None:
+        raise Unusable("a location without lat and lon in degrees")
+    fields = {
+        "latitude": latitude,
+        "longitude": longitude,
+        "accuracy": _number(members, "acc", at_least=0),
+        "altitude": _number(members, "alt"),
+        "device_battery": _number(members, "batt", at_least=0, at_most=100),
+        "device_selector": device,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number(
+    members: Mapping[str, Any], name: str, at_least: float = -math.inf, at_most: float = math.inf
+) -> float | None:
+    value = members.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if at_least <= value <= at_most and abs(value) < 1e15 else None  # noqa: PLR2004 - no such place or time
+
+
+def _digest(text: bytes | str) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()

@@ -1,0 +1,209 @@
+"""What phones ask over HTTP: the Open API of the gladys-gateway server, and ``GET /v1/api/events/:id``.
+
+Every request is answered: with a receipt, or with an error that says what to do, never with its own path or key.
+OwnTracks is told an error only where trying again can help, or where its key is wrong: else it sends the same for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from gladys_companion.clock import Clock
+from gladys_companion.config import Gateway
+from gladys_companion.errors import CompanionError, RequestError
+from gladys_companion.gateway import messages, posts
+from gladys_companion.gateway.bodies import Body, read_body, read_whatever
+from gladys_companion.gateway.keys import authorize
+from gladys_companion.gateway.limits import Limit, wait
+from gladys_companion.gateway.posts import Post, Unusable
+from gladys_companion.gateway.relay import Relay
+from gladys_companion.gateway.responses import respond
+from gladys_companion.gateway.storage import Key, NewEvent, Quarantined, Storage
+from gladys_companion.ids import new_id
+
+__all__ = ["BODY_WITHIN", "PREFIX", "PhoneRoutes", "too_many"]
+
+PREFIX = "/v1/api/"
+BODY_WITHIN = 15.0
+
+_FORBIDDEN = (401, 403)
+_HOLD_FULL_WAIT = 60
+_MINUTE = 60.0
+
+Handler = Callable[[web.BaseRequest, Key], Awaitable[web.Response]]
+
+
+class PhoneRoutes:
+    """The routes below ``/v1/api/``, for one storage and relay.
+
+    Args:
+        storage: knows keys and events.
+        relay: takes what was posted.
+        options: ``[gateway]`` of the configuration.
+        clock: wall and boot time.
+        body_within: the seconds that a body may take.
+    """
+
+    def __init__(
+        self, storage: Storage, relay: Relay, options: Gateway, clock: Clock, *, body_within: float = BODY_WITHIN
+    ) -> None:
+        self._storage = storage
+        self._relay = relay
+        self._clock = clock
+        self._most = options.body_limit_kib * 1024
+        self._within = body_within
+        self._held_for = options.held_days * 86_400.0
+        self._wrong = Limit(options.wrong_keys_per_minute / _MINUTE, options.wrong_keys_per_minute, clock)
+        self._by_key = Limit(options.rate_per_key, options.burst_per_key, clock)
+        self._posts: Mapping[str, Handler] = {
+            "device/state": self._state,
+            "owntracks": self._owntracks,
+            "event": self._event,
+            "message": self._message,
+        }
+
+    async def handle(self, request: web.BaseRequest, path: str, sender: str) -> web.Response:
+        """Answer a request; ``path`` begins with ``PREFIX`` and has no query, ``sender`` is its address.
+
+        Raises:
+            RequestError, StoreError: to be answered by ``responses.refusal``.
+        """
+        name, _, key = path[len(PREFIX) :].partition("/")
+        if name == "device":
+            second, _, key = key.partition("/")
+            name = f"device/{second}"
+        if name == "events" and key and "/" not in key:
+            _allow(request, "GET")
+            return await self._trace(unquote(key), self._key(request, "", sender))
+        handler = self._posts.get(name)
+        if handler is None or "/" in key:
+            raise RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
+        _allow(request, "POST")
+        if name == "owntracks":
+            try:
+                return await handler(request, self._key(request, key, sender))
+            except CompanionError as error:
+                if error.status in _FORBIDDEN:
+                    raise
+                raise _later(error) from error
+        return await handler(request, self._key(request, key, sender))
+
+    def _key(self, request: web.BaseRequest, in_path: str, sender: str) -> Key:
+        """Return whose key came with a request, in the path or else in its ``Authorization``.
+
+        Raises:
+            RequestError: 401 if it opens nothing, 429 if it comes too often, or too many wrong ones do.
+        """
+        secret = unquote(in_path) if in_path else posts.bearer(request.headers.get("Authorization"))
+        if not secret:
+            raise RequestError(401, "UNAUTHORIZED", "No key came: append it to the path, or send it as Bearer.")
+        try:
+            key = self._storage.key_for(secret)
+        except RequestError:
+            if over := self._wrong.take(sender):
+                raise too_many("Too many wrong keys came from this address", over) from None
+            raise
+        if over := self._by_key.take(key.id):
+            raise too_many("This key sends too much", over)
+        return key
+
+    async def _state(self, request: web.BaseRequest, key: Key) -> web.Response:
+        body = await read_body(request, self._most, self._within)
+        post = posts.read_state_post(body, request.headers.get("Content-Type", ""), self._clock.now())
+        authorize(key, "state", post.external_id)
+        return await self._post(request, key, post, body)
+
+    async def _event(self, request: web.BaseRequest, key: Key) -> web.Response:
+        authorize(key, "event")
+        body = await read_body(request, self._most, self._within)
+        return await self._post(
+            request, key, posts.read_event(body, request.headers.get("Content-Type", ""), key.id), body
+        )
+
+    async def _message(self, request: web.BaseRequest, key: Key) -> web.Response:
+        authorize(key, "message")
+        body = await read_body(request, self._most, self._within)
+        return await self._post(
+            request, key, posts.read_message(body, request.headers.get("Content-Type", ""), key.id), body
+        )
+
+    async def _post(self, request: web.BaseRequest, key: Key, post: Post, body: bytes) -> web.Response:
+        once = posts.idempotency(request.headers.get("Idempotency-Key"))
+        body_hash = hashlib.sha256(post.action.encode() + b"\0" + body).digest() if once else None
+        answer = await self._relay.post(self._new(key, post, once, body_hash), key)
+        return respond(answer.status, answer.body)
+
+    async def _owntracks(self, request: web.BaseRequest, key: Key) -> web.Response:
+        authorize(key, "location")
+        body = await read_whatever(request, self._most, self._within)
+        if not body.size:  # legal, and says nothing
+            return respond(200, b"[]")
+        if body.whole is None:
+            await self._quarantine(key, body, f"larger than {self._most} bytes")
+            return respond(200, b"[]")
+        try:
+            post = posts.read_owntracks(body.whole, request.headers.get("X-Limit-D"), key.id)
+        except Unusable as error:
+            await self._quarantine(key, body, str(error))
+        else:
+            await self._relay.take(self._new(key, post, post.once, None), key)
+        return respond(200, b"[]")
+
+    async def _quarantine(self, key: Key, body: Body, reason: str) -> None:
+        kept = Quarantined(
+            home_id=key.home_id,
+            key_id=key.id,
+            route="owntracks",
+            reason=reason,
+            received_at=self._clock.now(),
+            size=body.size,
+            sha256=body.sha256,
+            head=body.head,
+        )
+        await self._storage.quarantine(kept)
+
+    def _new(self, key: Key, post: Post, once: str | None, body_hash: bytes | None) -> NewEvent:
+        return NewEvent(
+            id=new_id(),
+            home_id=key.home_id,
+            key_id=key.id,
+            action=post.action,
+            order_key=post.order_key,
+            received_at=self._clock.now(),
+            elapsed=self._clock.elapsed(),
+            boot=self._clock.boot,
+            body=post.body,
+            size=len(post.body),
+            external_id=post.external_id,
+            created_at=post.created_at,
+            idempotency_key=once,
+            body_hash=body_hash,
+        )
+
+    async def _trace(self, event_id: str, key: Key) -> web.Response:
+        event = await self._storage.event(event_id)
+        if event is None or event.key_id != key.id:
+            raise RequestError(404, "EVENT_NOT_FOUND", "This key posted no such event, or it was forgotten since.")
+        return respond(200, msgspec.json.encode(messages.trace(event, event.received_at + self._held_for)))
+
+
+def _allow(request: web.BaseRequest, method: str) -> None:
+    if request.method != method:
+        raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {method} only.", allow=[method])
+
+
+def too_many(what: str, over: float) -> RequestError:
+    """Return the 429 of who comes too often, and can come again after ``over`` seconds."""
+    seconds = wait(over)
+    return RequestError(429, "TOO_MANY_REQUESTS", f"{what}: try again in {seconds} s.", retry_after=seconds)
+
+
+def _later(error: CompanionError) -> RequestError:
+    """Return what OwnTracks is told instead of an error that it would take for final."""
+    seconds = error.data.get("retry_after", _HOLD_FULL_WAIT)
+    return RequestError(503, error.code, str(error), retry_after=seconds)

@@ -1,0 +1,258 @@
+"""The composition root of the gateway: storage, accounts, relay, sockets and routes, on TCP and on a Unix socket.
+
+Nothing but a loopback address is listened on without TLS, unless a proxy in front of it speaks TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from gladys_companion import systemd
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.config import Config, Gateway, address, is_loopback
+from gladys_companion.errors import ConfigError, StoreError
+from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.admin import admin_routes
+from gladys_companion.gateway.answers import answer_errors
+from gladys_companion.gateway.front import Front, Server
+from gladys_companion.gateway.instances import instance_routes
+from gladys_companion.gateway.limits import networks, sender_of
+from gladys_companion.gateway.relay import Relay, open_relay
+from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
+from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
+from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
+
+__all__ = ["RunningGateway", "Times", "database_path", "open_gateway", "run_gateway", "socket_path"]
+
+_LONGEST_SOCKET_PATH = 103  # bytes: sun_path less its end and ".new"
+_SHUTDOWN = 0.5
+_BACKLOG = 512
+
+_log = structlog.get_logger(__name__)
+
+
+class Times(Struct, frozen=True, kw_only=True):
+    """How long who says nothing is waited for, in seconds; tests scale it.
+
+    ``idle``: a connection before its first request, or its next, is whole. ``body``: a request's body.
+    ``authenticate``: a socket that has not said who it is. ``handshake``: TLS.
+    """
+
+    idle: float = 75.0
+    body: float = BODY_WITHIN
+    authenticate: float = AUTHENTICATE_WITHIN
+    handshake: float = 15.0
+
+
+_TIMES = Times()
+
+
+class RunningGateway(Struct, frozen=True, kw_only=True):
+    """What runs: where it listens, with the port that was taken, its Unix socket, and its parts."""
+
+    host: str
+    port: int
+    tls: bool
+    socket: Path
+    storage: SqliteStorage
+    accounts: Accounts
+    relay: Relay
+    sockets: Sockets
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def database_path(state_directory: Path) -> Path:
+    """Return where the gateway's database is."""
+    return state_directory / "gateway.db"
+
+
+def socket_path(runtime_directory: Path) -> Path:
+    """Return where the gateway's Unix socket is."""
+    return runtime_directory / "gateway.sock"
+
+
+@asynccontextmanager
+async def open_gateway(
+    config: Gateway, state_directory: Path, runtime_directory: Path, clock: Clock = SYSTEM, times: Times = _TIMES
+) -> AsyncIterator[RunningGateway]:
+    """Open the gateway and serve until the block ends.
+
+    Raises:
+        ConfigError: it can not listen as configured.
+        StoreError: its database can not be used.
+    """
+    host, port = _checked(config)
+    context = await asyncio.to_thread(_tls, config)
+    changes: list[Callable[[str], None]] = []
+
+    def changed(home_id: str) -> None:
+        for change in changes:
+            change(home_id)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        storage = await enter(open_storage(database_path(state_directory), clock))
+        relay = await enter(open_relay(storage, config, clock))
+        accounts = Accounts(storage, clock, changed=changed)
+        sockets = Sockets(storage, accounts, relay, clock, authenticate_within=times.authenticate)
+        changes.append(sockets.changed)
+        trusted = networks(config.trusted_proxies)
+        front = Front(
+            phones=PhoneRoutes(storage, relay, config, clock, body_within=times.body),
+            sockets=sockets,
+            routes=instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
+            healthy=lambda: _writes(storage),
+            options=config,
+            clock=clock,
+            within=times.body,
+        )
+        path = await enter(_unix_socket(accounts, storage, socket_path(runtime_directory)))
+        host, port = await enter(_listening(front, sockets, (host, port), context, times))
+        running = RunningGateway(
+            host=host,
+            port=port,
+            tls=context is not None,
+            socket=path,
+            storage=storage,
+            accounts=accounts,
+            relay=relay,
+            sockets=sockets,
+        )
+        _log.info("gateway.listening", url=running.url, socket=str(path))
+        async with asyncio.TaskGroup() as group:
+            behind = group.create_task(storage.write_behind(), name="write behind")
+            looks = group.create_task(sockets.run(), name="sockets")
+            try:
+                yield running
+            finally:
+                behind.cancel()
+                looks.cancel()
+
+
+async def run_gateway(config: Config) -> None:
+    """Run until cancelled, telling systemd when it is ready and, while loop and writer answer, that it lives."""
+    state, runtime = Path(config.state_directory), Path(config.runtime_directory)
+    async with open_gateway(config.gateway, state, runtime) as running:
+        systemd.ready()
+        _log.info("ready", pid=os.getpid())
+        interval = systemd.watchdog_interval()
+        while interval is not None:
+            try:
+                await _writes(running.storage)
+            except StoreError as error:  # a writer that says "disk full" is alive
+                systemd.status(str(error))
+            systemd.alive()
+            await asyncio.sleep(interval)
+        await asyncio.get_running_loop().create_future()
+
+
+async def _writes(storage: SqliteStorage) -> None:
+    """Return when the writer has answered; raises StoreError if it can not work."""
+    await storage.event("")
+
+
+def _checked(config: Gateway) -> tuple[str, int]:
+    try:
+        host, port = address(config.listen)
+    except ValueError as error:
+        raise ConfigError(f"[gateway] listen: {error}.") from error
+    if not (is_loopback(host) or config.tls_certificate or config.behind_proxy):
+        raise ConfigError(
+            f"[gateway] listen: {host} can be reached by other machines, and keys would travel in the clear. Give "
+            "tls_certificate and tls_key, or set behind_proxy = true when a proxy in front of it speaks TLS."
+        )
+    if config.behind_proxy and not config.trusted_proxies:
+        _log.warning("gateway.proxy_not_trusted", what="all senders share one rate limit: name it in trusted_proxies")
+    return host, port
+
+
+def _tls(config: Gateway) -> ssl.SSLContext | None:
+    if not config.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"[gateway] tls_certificate: {config.tls_certificate} and {config.tls_key or 'its key'} can not be used: "
+            f"{error.strerror or error}."
+        ) from error
+    return context
+
+
+@asynccontextmanager
+async def _listening(
+    front: Front, sockets: Sockets, at: tuple[str, int], context: ssl.SSLContext | None, times: Times
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve on TCP; gives the address with the port that was taken."""
+    server = Server(front.handle, times.idle)
+    handshake = times.handshake if context else None
+    loop = asyncio.get_running_loop()
+    try:
+        listening = await loop.create_server(
+            server, *at, ssl=context, ssl_handshake_timeout=handshake, backlog=_BACKLOG, reuse_address=True
+        )
+    except OSError as error:
+        raise ConfigError(f"[gateway] listen: {at[0]}:{at[1]} can not be listened on: {error.strerror}.") from error
+    try:
+        host, port = listening.sockets[0].getsockname()[:2]
+        yield host, port
+    finally:
+        listening.close()
+        await sockets.close()
+        await server.shutdown(_SHUTDOWN)
+
+
+@asynccontextmanager
+async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -> AsyncIterator[Path]:
+    """Serve what only the machine's own people may do, mode 0660; a socket that a dead process left is replaced."""
+    if len(bytes(path)) > _LONGEST_SOCKET_PATH:
+        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
+
+    async def health(_: web.Request) -> web.Response:
+        await _writes(storage)
+        return web.json_response({"status": 200})
+
+    app = web.Application(middlewares=[answer_errors])
+    app.add_routes([*admin_routes(accounts), web.get("/healthz", health)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+    await runner.setup()
+    hidden = path.with_name(path.name + ".new")
+    try:
+        try:
+            await asyncio.to_thread(_make_room, hidden)
+            await web.UnixSite(runner, hidden).start()
+            await asyncio.to_thread(_publish, hidden, path)
+        except OSError as error:
+            sentence = f"The socket {path} can not be made: {error.strerror}. Is runtime_directory writable?"
+            raise ConfigError(sentence) from error
+        yield path
+    finally:
+        await runner.cleanup()
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _make_room(hidden: Path) -> None:
+    hidden.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    hidden.unlink(missing_ok=True)
+
+
+def _publish(hidden: Path, path: Path) -> None:
+    """Let the socket appear, its mode already right, in the place of one that a dead process left."""
+    hidden.chmod(0o660)
+    hidden.rename(path)

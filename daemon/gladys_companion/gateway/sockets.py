@@ -1,0 +1,243 @@
+"""The sockets of instances: who they are, which of them gets a home's events, and the end of those that are dead.
+
+Source: the gladys-gateway server. An instance authenticates in the CONNECT packet, or by ``instance-authentication``;
+messages go to the newest live socket of the home's primary instance, which only a person changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from gladys_companion.clock import Clock
+from gladys_companion.errors import AuthError, StoreError
+from gladys_companion.gateway._engine import PING_TIMEOUT, Clients, engine
+from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.relay import Relay
+from gladys_companion.gateway.storage import Storage
+from gladys_companion.protocol.open_api import COMPANION_VERSION
+
+__all__ = ["AUTHENTICATE_WITHIN", "Sockets"]
+
+AUTHENTICATE_WITHIN = 90.0
+_LOOK_EVERY = 1.0
+_GOODBYE = 2.0  # seconds that a socket has to close after it was told to
+
+_log = structlog.get_logger(__name__)
+
+
+class HomeSocket:
+    """An authenticated socket; ``relay.Socket``."""
+
+    def __init__(self, sid: str, home_id: str, instance_id: str, clients: Clients, *, companion: bool) -> None:
+        self.sid = sid
+        self.home_id = home_id
+        self.instance_id = instance_id
+        self.companion = companion
+        self.condemned = False
+        self._clients = clients
+
+    async def emit(self, ack_id: int, message: bytes) -> None:
+        """Send ``open-api-message``."""
+        await self._clients.emit_encoded(self.sid, "open-api-message", ack_id, message)
+
+    def condemn(self) -> None:
+        """Close it soon, and use it no more."""
+        self.condemned = True
+
+
+class Sockets:
+    """All sockets of this process; ``run`` it in a task, and route ``/socket.io/`` to ``handle``."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        accounts: Accounts,
+        relay: Relay,
+        clock: Clock,
+        *,
+        authenticate_within: float = AUTHENTICATE_WITHIN,
+    ) -> None:
+        self._storage = storage
+        self._accounts = accounts
+        self._relay = relay
+        self._clock = clock
+        self._authenticate_within = authenticate_within
+        self._clients = Clients(self._acked)
+        self._server = engine(self._clients)
+        self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
+        self._refused: set[str] = set()
+        self._met: dict[str, float] = {}  # Engine.IO session -> when it was first seen here
+        self._leaving: dict[str, float] = {}  # Engine.IO session -> when it is cut
+        self._transports: dict[str, asyncio.BaseTransport | None] = {}
+        self._server.on("connect", self._connect)
+        self._server.on("disconnect", self._disconnect)
+        self._server.on("instance-authentication", self._authentication)
+        self._server.on("latency", self._latency)
+        self._server.on("open-api-receipt", self._receipt)
+        self._server.on("*", self._unknown)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve a request of ``/socket.io/``."""
+        eio_sid = request.query.get("sid", "")
+        if eio_sid in self._server.eio.sockets and "Upgrade" in request.headers:
+            self._transports[eio_sid] = request.transport
+        response: web.StreamResponse = await self._server.handle_request(request)
+        return response
+
+    def connected(self, home_id: str) -> bool:
+        """Return whether the home's primary instance is connected."""
+        return self._newest(home_id) is not None
+
+    def changed(self, home_id: str) -> None:
+        """Look again who gets the home's events, and who may stay, after a person changed it."""
+        for socket in list(self._sockets.values()):
+            if socket.home_id == home_id:
+                instance = self._storage.instance(socket.instance_id)
+                if instance is None or instance.revoked_at is not None:
+                    socket.condemn()
+        self._relay.use(home_id, self._newest(home_id))
+        if self._storage.home(home_id) is None:
+            self._relay.forget(home_id)
+
+    async def run(self) -> None:
+        """Cut what is dead, refused, or still nobody, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            await self._look()
+
+    async def close(self) -> None:
+        """Cut all sockets, so that their homes notice at once."""
+        for eio_sid in list(self._server.eio.sockets):
+            await self._cut(eio_sid)
+
+    def _newest(self, home_id: str) -> HomeSocket | None:
+        home = self._storage.home(home_id)
+        live = (
+            socket
+            for socket in reversed(list(self._sockets.values()))
+            if home is not None and socket.instance_id == home.primary_instance and not socket.condemned
+        )
+        return next(live, None)
+
+    async def _connect(self, sid: str, _environ: object, auth: object) -> None:
+        if not isinstance(auth, dict) or not auth:
+            return  # it may still authenticate by event
+        reason = self._authenticate(sid, auth) if auth.get("auth_type") == "instance" else "unknown auth_type"
+        if reason is None:
+            ours = {"companion": {"version": COMPANION_VERSION, "time": self._clock.now()}}
+            told = (ours,) if self._sockets[sid].companion else ()
+            await self._server.emit("instance-authenticated", told, to=sid)
+            self._attach(sid)
+        else:
+            await self._server.emit("instance-authentication-failed", {"reason": reason}, to=sid)
+            await self._leave(sid)
+
+    async def _authentication(self, sid: str, *args: object) -> dict[str, bool]:
+        reason = self._authenticate(sid, args[0] if args and isinstance(args[0], dict) else {})
+        if reason is None:
+            self._attach(sid)
+        else:  # closed a moment later: its ack goes first, and the official client comes back at once
+            self._refused.add(sid)
+        return {"authenticated": reason is None}
+
+    def _authenticate(self, sid: str, auth: dict[str, Any]) -> str | None:
+        """Note whose socket it is; return why not."""
+        token, companion = auth.get("access_token"), auth.get("companion")
+        try:
+            instance = self._accounts.authenticate(token if isinstance(token, str) else "")
+        except AuthError as error:
+            return str(error)
+        version = companion.get("version") if isinstance(companion, dict) else None
+        self._forget(sid)
+        self._sockets[sid] = HomeSocket(
+            sid, instance.home_id, instance.id, self._clients, companion=isinstance(version, int) and version >= 1
+        )
+        self._storage.seen(instance.id)
+        return None
+
+    def _attach(self, sid: str) -> None:
+        socket = self._sockets[sid]
+        newest = self._newest(socket.home_id)
+        _log.info(
+            "gateway.home_connected",
+            home=socket.home_id,
+            instance=socket.instance_id,
+            companion=socket.companion,
+            primary=newest is socket,
+        )
+        self._relay.use(socket.home_id, newest)
+
+    def _forget(self, sid: str) -> None:
+        socket = self._sockets.pop(sid, None)
+        if socket is not None:
+            self._relay.use(socket.home_id, self._newest(socket.home_id))
+
+    def _disconnect(self, sid: str, reason: str) -> None:
+        socket = self._sockets.get(sid)
+        if socket is not None:
+            _log.info("gateway.home_left", home=socket.home_id, instance=socket.instance_id, reason=reason)
+        self._refused.discard(sid)
+        self._forget(sid)
+
+    def _acked(self, sid: str, ack_id: int, args: Any) -> None:  # noqa: ANN401 - JSON
+        socket = self._sockets.get(sid)
+        if socket is not None:
+            self._relay.acked(socket, ack_id, args)
+
+    async def _latency(self, _sid: str, *args: object) -> object:
+        return args[0] if args else {}
+
+    async def _receipt(self, sid: str, *args: object) -> dict[str, Any]:
+        socket = self._sockets.get(sid)
+        if socket is None:
+            return {"status": 401, "error_code": "UNAUTHORIZED", "error_message": "Authenticate first."}
+        try:
+            return await self._relay.told(socket.home_id, args[0] if args else None)
+        except StoreError as error:
+            return {"status": error.status, "error_code": error.code, "error_message": str(error)}
+
+    async def _unknown(self, _event: str, _sid: str, *_args: object) -> dict[str, Any]:
+        return {"status": 404, "error_code": "UNKNOWN_EVENT", "error_message": "This gateway does not know this event."}
+
+    async def _leave(self, sid: str) -> None:
+        """Say goodbye, and cut the connection if it is still there in a moment."""
+        eio_sid = self._clients.eio_sid_from_sid(sid, "/")
+        await self._server.disconnect(sid)
+        if eio_sid is not None:
+            self._leaving.setdefault(eio_sid, time.monotonic() + _GOODBYE)
+
+    async def _look(self) -> None:
+        for sid in [*self._refused, *(socket.sid for socket in self._sockets.values() if socket.condemned)]:
+            self._refused.discard(sid)
+            await self._leave(sid)
+        now = time.monotonic()
+        live = dict(self._server.eio.sockets)
+        tables: tuple[dict[str, Any], ...] = (self._met, self._leaving, self._transports)
+        for known in tables:
+            for eio_sid in known.keys() - live.keys():
+                del known[eio_sid]
+        authenticated = {self._clients.eio_sid_from_sid(sid, "/") for sid in self._sockets}
+        for eio_sid, socket in live.items():
+            since = self._met.setdefault(eio_sid, now)
+            nobody = eio_sid not in authenticated and now - since > self._authenticate_within
+            silent = socket.last_ping and time.time() - socket.last_ping > PING_TIMEOUT
+            if nobody or silent or now > self._leaving.get(eio_sid, now):
+                await self._cut(eio_sid)
+
+    async def _cut(self, eio_sid: str) -> None:
+        """End a session and its connection, whether the peer listens or not."""
+        socket = self._server.eio.sockets.pop(eio_sid, None)
+        opened_by = self._server.environ.get(eio_sid, {}).get("aiohttp.request")
+        transports = [self._transports.pop(eio_sid, None)]
+        if opened_by is not None and "Upgrade" in opened_by.headers:  # one that polls may share its connection
+            transports.append(opened_by.transport)
+        if socket is not None:
+            await socket.close(wait=False, abort=True, reason=self._server.reason.PING_TIMEOUT)
+        for transport in transports:
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
