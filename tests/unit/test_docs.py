@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import click
@@ -19,6 +21,7 @@ from sqlite_utils import Database
 from gladys_companion import errors
 from gladys_companion.cli import cli
 from gladys_companion.config import Config, decode, load
+from gladys_companion.gateway.openapi import document
 from gladys_companion.gateway.schema import MIGRATIONS as GATEWAY
 from gladys_companion.ports import Plugin
 from gladys_companion.store.schema import MIGRATIONS as HOME
@@ -130,20 +133,30 @@ def test_every_local_route_is_in_the_reference() -> None:
     assert {route: bool(reads) for route, reads in rows} == {f"{one.method} {one.path}": one.reads for one in ROUTES}
 
 
+def test_every_gateway_route_is_in_the_reference() -> None:
+    """Each route of the gateway's OpenAPI document has a row, with the key in the path where there is one."""
+    rows = set(re.findall(r"^\| `([A-Z]+ /\S+)` \|", page("gateway-http-api.md"), re.MULTILINE))
+    paths: Any = document()["paths"]
+    told = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods if len(method) < 7}
+    without = {f"{route}/{{key}}" for route in told} & told  # the same routes with the key in the path
+    assert {re.sub(r":(\w+)", r"{\1}", row) for row in rows} == told - {one.removesuffix("/{key}") for one in without}
+
+
 def codes_in_source() -> set[str]:
-    """Return every stable code that the source raises or answers with."""
-    found: set[str] = set()
+    """Return every stable code that the source raises or answers with: beside a status, or as ``code=``."""
+    found: set[object] = set()
     for path in (ROOT / "daemon").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call):
-                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                texts = [*node.args[1:2], *(word.value for word in node.keywords if word.arg in {"code", "error_code"})]
-                if name in {"RequestError", "Refusal", "Receipt", "_refuse"}:
-                    found |= {
-                        one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)
-                    }
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            values = [getattr(argument, "value", None) for argument in call.args]
+            found |= {code for status, code in pairwise(values) if isinstance(status, int)}
+            found |= {
+                getattr(word.value, "value", None) for word in call.keywords if word.arg in {"code", "error_code"}
+            }
     classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CompanionError)]
-    return found | {one.code for one in classes if "code" in vars(one)}
+    found |= {one.code for one in classes if "code" in vars(one)}
+    return {one for one in found if isinstance(one, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)*", one)}
 
 
 def test_every_error_code_is_in_the_reference() -> None:
