@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 from msgspec import Struct
+from sqlite_utils import Database
 from structlog.testing import capture_logs
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
@@ -341,8 +342,10 @@ async def test_what_the_user_forgets_is_forgotten_and_new_when_announced_again(
         assert (device.name, device.model) == ("Plug é", "v2")
 
 
-async def test_a_full_disk_is_waited_out(network: Network, announcer: AsyncZeroconf) -> None:
-    """A device that can not be written down is not followed, and discovery goes on."""
+async def test_a_device_that_the_registry_refuses_is_taken_when_it_can_be(
+    network: Network, announcer: AsyncZeroconf
+) -> None:
+    """An external id that another device has is the reason shown, until that device is gone."""
     async with plug("1") as port:
         taken = Feature(external_id="plug:1:switch", device="lamp:1", name="x", category="switch", type="binary")
         await network.registry.put_device(Device(id="lamp:1", driver="lamp", name="Lamp"), [taken])
@@ -351,6 +354,34 @@ async def test_a_full_disk_is_waited_out(network: Network, announcer: AsyncZeroc
         assert network.driver.followed == []
         await network.registry.forget("lamp:1")
         await network.at("1", port)
+
+
+async def test_a_full_disk_is_waited_out(network: Network, announcer: AsyncZeroconf) -> None:
+    """A device that can not be written down is not followed, discovery goes on, and later it is."""
+
+    async def limit(spare: int) -> None:
+        def job(database: Database) -> None:
+            [used] = database.conn.execute("PRAGMA page_count").fetchone()
+            database.conn.execute(f"PRAGMA max_page_count = {used + spare}")
+
+        await network.registry._store.write(job)
+
+    def many(device: Device) -> list[Feature]:
+        return [
+            Feature(external_id=f"{device.id}:{n}", device=device.id, name="x" * 2000, category="switch", type="binary")
+            for n in range(200)
+        ]
+
+    async with plug("1") as port:
+        network.driver.hook = many
+        await limit(0)
+        with capture_logs() as logs:
+            await announce(announcer, service(network.type, port, serial="1"))
+            await network.until(lambda: any(one["event"] == "a device waits for the database" for one in logs))
+        assert (network.driver.followed, network.device("1")) == ([], None)
+        await limit(10_000)
+        await network.at("1", port)
+        assert len(network.registry.snapshot.features) == 200
 
 
 # --- hostile announcements, byte by byte -----------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from gladys_companion.store.registry import Registry
 __all__ = ["Devices", "Followed"]
 
 ASKED_AT_ONCE = 8  # of one driver; and as many that are not known yet
-STORE_RETRY = 5.0
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
@@ -143,7 +142,7 @@ class Devices:
         except StoreError as error:
             log.warning("a device waits for the database", device=one.id, reason=str(error))
             one.asked = None
-            return STORE_RETRY
+            return self._pace.first_retry
         except RequestError as error:  # the registry does not take it, or the user just made it forget the device
             one.asked, one.state, one.says = None, "refused", str(error)
             return self._pace.refused_retry if one.claims and self._all.get(one.id) is one else None

@@ -36,9 +36,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     ``again``: before a device that changed in place is described again. ``contested``: before one that is announced
     in a new place is looked for again. ``recheck``: while two places claim to be it. ``away_after``: from the last
     goodbye until it counts as away. ``flush``: until a replaced record is really gone (RFC 6762, 10.2: one second).
-    ``first_retry`` and ``last_retry`` bound the backoff of a device that does not answer, ``refused_retry`` that of
-    one which is not what it says. ``rescan``: between two looks at the interfaces. ``ask_anew``:
-    between two questions to all (RFC 6762, 5.2: at least each hour).
+    ``first_retry`` and ``last_retry`` bound the backoff of a device that does not answer, ``refused_retry`` begins that
+    of one which is not what it says. ``rescan``: between two looks at the interfaces. ``ask_anew``: between two
+    questions to all (RFC 6762, 5.2: at least each hour).
     """
 
     resolve_within: float = 3.0

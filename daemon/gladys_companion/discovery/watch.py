@@ -17,7 +17,7 @@ from gladys_companion.discovery.sightings import Key, Sightings
 __all__ = ["Reader", "Watch"]
 
 RESOLVERS = 16
-AT_A_STRETCH = 32  # announcements read before others get their turn
+AT_A_STRETCH = 16  # announcements read before others get their turn
 
 
 class Reader(Protocol):
