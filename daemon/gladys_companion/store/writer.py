@@ -113,7 +113,7 @@ def _connect(path: Path, *, readonly: bool) -> Database:
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("PRAGMA wal_autocheckpoint=2000")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-4000")
+        connection.execute("PRAGMA cache_size=-1000")
         return Database(connection, recursive_triggers=False, execute_plugins=False)
     except BaseException:
         connection.close()
