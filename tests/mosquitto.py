@@ -47,6 +47,7 @@ class Broker:
     def __init__(self, path: Path, username: str, password: str, tls: tuple[Path, Path] | None) -> None:
         self.port = free_port()
         self.username, self.password, self.certificate = username, password, tls[0] if tls else None
+        self._program = program("mosquitto")
         self._process: asyncio.subprocess.Process | None = None
         self._config = path / "mosquitto.conf"
         lines = [
@@ -66,9 +67,7 @@ class Broker:
 
     async def start(self) -> None:
         """Start it, and return when it takes connections."""
-        self._process = await asyncio.create_subprocess_exec(
-            program("mosquitto"), "-c", self._config, stderr=subprocess.PIPE
-        )
+        self._process = await asyncio.create_subprocess_exec(self._program, "-c", self._config, stderr=subprocess.PIPE)
         assert self._process.stderr is not None
         async with asyncio.timeout(20):
             while b" running" not in (line := await self._process.stderr.readline()):

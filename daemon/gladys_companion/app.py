@@ -114,9 +114,15 @@ class Daemon:
             RequestError, AuthError: the gateway refused; the sentence says why.
             Unavailable: it can not be reached.
         """
-        made = await pairing.pair(self._http, wish.url, wish.code, wish.name, ssl=self._context)
+        made, warning = await pairing.pair(self._http, wish.url, wish.code, wish.name, ssl=self._context)
         await self._change_pairing(made)
-        return Paired(url=made.url, home_id=made.home_id, home_name=made.home_name, instance_id=made.instance_id)
+        return Paired(
+            url=made.url,
+            home_id=made.home_id,
+            home_name=made.home_name,
+            instance_id=made.instance_id,
+            warning=warning,
+        )
 
     async def unpair(self) -> None:
         """Forget the token and disconnect; harmless when there is none."""
@@ -260,6 +266,7 @@ async def _run_plugins(
     """Open drivers and sinks; then deliver to them, listen to them, and discover for them."""
     async with AsyncExitStack() as stack:
         mdns = daemon.mdns = await stack.enter_async_context(open_mdns(config.discovery))
+        seen_again: asyncio.Queue[str] = asyncio.Queue()
 
         def kit(name: str) -> Kit:
             return Kit(
@@ -268,6 +275,7 @@ async def _run_plugins(
                 http=http,
                 secrets=StoredSecrets(daemon.store, name),
                 registry=lambda: daemon.registry.snapshot,
+                retry=seen_again.put_nowait,
             )
 
         drivers = await plugins.load("drivers", config.drivers, kit, stack)
@@ -286,9 +294,20 @@ async def _run_plugins(
         daemon.opened.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatch.run(), name="dispatch")
+            group.create_task(_retry(dispatch, seen_again), name="retry")
             group.create_task(daemon.discovery.run(), name="discovery")
             for record in daemon.plugins.values():
                 group.create_task(_listen(record, daemon.intake), name=f"listen {record.name}")
+
+
+async def _retry(dispatch: Dispatch, seen_again: asyncio.Queue[str]) -> None:
+    """Try at once what waits for a device or broker that a plug-in just saw again."""
+    while True:
+        lane = await seen_again.get()
+        try:
+            await dispatch.retry_now(lane)
+        except StoreError as error:  # the backoff in its rows ends by itself
+            log.warning("a lane is not tried at once", lane=lane, reason=str(error))
 
 
 async def run_daemon(config: Config) -> None:

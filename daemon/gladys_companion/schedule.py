@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from functools import partial
 
 import structlog
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 @contextmanager
 def schedule() -> Iterator[AsyncIOScheduler]:
     """Give a scheduler that runs on this loop until the block ends."""
-    scheduler = AsyncIOScheduler()
+    scheduler = AsyncIOScheduler(timezone=UTC)  # only intervals; to look for the local one would touch the disk
     scheduler.start()
     try:
         yield scheduler
@@ -36,7 +37,7 @@ def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler,
     """Have ``wake`` called every so many seconds; a run that was missed (the machine slept) is made up once."""
     scheduler.add_job(
         wake,
-        IntervalTrigger(seconds=seconds),
+        IntervalTrigger(seconds=seconds, timezone=UTC),
         id=name,
         coalesce=True,
         misfire_grace_time=None,

@@ -12,10 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import ClientSession
+from sqlite_utils import Database
 from structlog.testing import capture_logs
 from zeroconf.asyncio import AsyncZeroconf
 
+from gladys_companion.app import open_daemon
 from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Config as Settings
+from gladys_companion.config import Discovery, Local
 from gladys_companion.errors import ConfigError, Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, report
 from gladys_companion.ports import Kit
@@ -390,6 +394,43 @@ async def test_it_closes_in_the_middle_of_connecting(broker: Broker) -> None:
             await asyncio.sleep(0)
     broker.thaw()
     assert asyncio.all_tasks() == before
+
+
+async def test_the_whole_way(broker: Broker, tmp_path: Path) -> None:
+    """What a home is told while the broker is away reaches Gladys when it is back, and Gladys commands the home."""
+    settings = Settings(
+        state_directory=str(tmp_path),
+        runtime_directory=str(tmp_path),
+        local=Local(listen="127.0.0.1:0"),
+        discovery=Discovery(enabled=False),
+        drivers={"virtual": {}},
+        sinks={"gladys": {"mqtt_port": broker.port, "reconnect_most": 0.5}},
+    )
+    phone = Device(id="virtual:phone", driver="virtual", name="Phone")
+    async with open_listener(broker, "gladys/master/#") as gladys:
+        await broker.stop()
+        async with open_daemon(settings) as daemon:
+            await daemon.registry.put_device(phone, [NOTE])
+            receipt = await daemon.intake.submit(delivered("hello", NOTE).event)
+            assert {target.target: target.state for target in receipt.targets} == {
+                "virtual": "verified",
+                "gladys": "pending",
+            }
+            await broker.start()
+            topic = "gladys/master/device/virtual:phone/feature/mqtt:note/text"
+            assert await gladys.payloads(1) == [(topic, b"hello")]
+            arrived = daemon.intake.arrived
+            async with broker.client("gladys") as client, asyncio.timeout(20):
+                await client.publish(COMMAND.format(NOTE.external_id), b"bonjour", qos=1)
+                while await daemon.store.read(origins) != [("gateway", "hello"), ("gladys", "bonjour")]:
+                    await arrived.wait()
+                    arrived = daemon.intake.arrived
+        assert len(gladys.heard) == 1
+
+
+def origins(database: Database) -> list[tuple[Any, ...]]:
+    """Return where events came from, and what they say."""
+    return database.conn.execute("SELECT origin, text FROM events ORDER BY seq").fetchall()
 
 
 async def nearest(events: AsyncIterator[Event]) -> Event:

@@ -33,7 +33,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service, report
 from gladys_companion.ports import Driver, Kit, Plugin
 
-__all__ = ["DriverConformance", "Rig"]
+__all__ = ["DriverConformance", "MemorySecrets", "Rig"]
 
 PATIENCE = 20.0  # seconds after which a test gives up; nothing should take as long
 
@@ -77,14 +77,18 @@ class Rig:
         pytest.skip("it has no protocol")
 
 
-class _Secrets:
+class MemorySecrets:
+    """``ports.Secrets`` for as long as the test lasts."""
+
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
 
     async def get(self, name: str) -> bytes | None:
+        """Return it."""
         return self._kept.get(name)
 
     async def set(self, name: str, value: bytes | None) -> None:
+        """Keep or forget it."""
         self._kept.pop(name, None)
         if value is not None:
             self._kept[name] = value
@@ -104,7 +108,9 @@ class DriverConformance:
     async def kit(self, rig: Rig) -> AsyncIterator[Kit]:
         """All that the driver is given, real, on 127.0.0.1."""
         async with AsyncZeroconf(interfaces=["127.0.0.1"]) as zeroconf, ClientSession() as http:
-            yield Kit(clock=SYSTEM, zeroconf=zeroconf, http=http, secrets=_Secrets(), registry=lambda: rig.registry)
+            yield Kit(
+                clock=SYSTEM, zeroconf=zeroconf, http=http, secrets=MemorySecrets(), registry=lambda: rig.registry
+            )
 
     @pytest_asyncio.fixture
     async def driver(self, rig: Rig, kit: Kit) -> AsyncIterator[Driver]:

@@ -148,6 +148,8 @@ def _sentence(broker: Broker, error: MqttError) -> str:
         return f"The certificate of the broker at {broker} is not trusted: {_plain(cause)}. See ca_certificate."
     if isinstance(cause, ssl.SSLError):
         return f"The broker at {broker} does not speak TLS as we do: {cause.reason or cause}."
+    if isinstance(cause, MqttCodeError):
+        return f"The broker at {broker} ended the connection."
     return f"The broker at {broker} can not be reached: {_plain(cause or error)}."
 
 
