@@ -11,6 +11,7 @@
     |  |- StoreNewer          written by a newer program
     |  `- StoreLocked         another process owns it
     |- AuthError              the user: pair again, new key (the link parks)
+    |  `- PairingRefused      a pairing code that is wrong, spent or too old
     |- Unavailable            nobody: back off and retry
     |- Rejected               nobody can: settle with the reason
     |- ProtocolError          the peer: drop that message and count it
@@ -27,6 +28,7 @@ __all__ = [
     "AuthError",
     "CompanionError",
     "ConfigError",
+    "PairingRefused",
     "ProtocolError",
     "Rejected",
     "RequestError",
@@ -103,6 +105,13 @@ class AuthError(CompanionError):
     code = "AUTH"
     status = 401
     exit_code = 77
+
+
+class PairingRefused(AuthError):
+    """A pairing code is wrong, spent or too old."""
+
+    code = "PAIRING_REFUSED"
+    status = 403
 
 
 class Unavailable(CompanionError):

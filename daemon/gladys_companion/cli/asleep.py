@@ -44,9 +44,15 @@ class _Asleep:
     async def pair(self, wish: Pair) -> Paired:
         context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
         async with aiohttp.ClientSession() as http:
-            made = await pairing.pair(http, wish.url, wish.code, wish.name, ssl=context)
+            made, warning = await pairing.pair(http, wish.url, wish.code, wish.name, ssl=context)
         await pairing.save(self._secrets, made)
-        return Paired(url=made.url, home_id=made.home_id, home_name=made.home_name, instance_id=made.instance_id)
+        return Paired(
+            url=made.url,
+            home_id=made.home_id,
+            home_name=made.home_name,
+            instance_id=made.instance_id,
+            warning=warning,
+        )
 
     async def unpair(self) -> None:
         await pairing.save(self._secrets, None)

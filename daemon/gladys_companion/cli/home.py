@@ -77,6 +77,8 @@ def pair(settings: Settings, url: str, code: str | None, name: str, as_json: boo
         print_json(found)
     else:
         click.echo(f"This home is {found['home_name']!r} at {found['url']} now.")
+        if found["warning"]:
+            click.echo(f"WARNING: {found['warning']}", err=True)
 
 
 @click.command()

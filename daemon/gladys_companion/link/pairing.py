@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from msgspec import Struct
 
-from gladys_companion.errors import AuthError, ProtocolError, RequestError, Unavailable
+from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
 from gladys_companion.ports import Secrets
 
 __all__ = ["Pairing", "check_url", "load", "pair", "save"]
@@ -57,8 +57,8 @@ def check_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLContext) -> Pairing:
-    """Exchange a pairing code for a token.
+async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLContext) -> tuple[Pairing, str | None]:
+    """Exchange a pairing code for a token; return the pairing, and what the gateway warns of.
 
     Args:
         http: any session.
@@ -69,7 +69,7 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
 
     Raises:
         RequestError: the address is none, or the gateway refused for another reason than the code.
-        AuthError: the code is wrong, used or too old.
+        PairingRefused: the code is wrong, used or too old.
         Unavailable: the gateway can not be reached, or is no gateway of ours.
     """
     url = check_url(url)
@@ -86,12 +86,12 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
     except msgspec.DecodeError:
         told = {}
     if status == 403:  # noqa: PLR2004 - HTTP's own number
-        raise AuthError(told.get("error_message") or "The gateway refused the pairing code: ask for a fresh one.")
+        raise PairingRefused(told.get("error_message") or "The gateway refused the pairing code: ask for a fresh one.")
     if status != 200:  # noqa: PLR2004
         sentence = told.get("error_message") or f"{url} answered {status}: is it a gateway of this project?"
         raise RequestError(502, "GATEWAY_REFUSED", sentence)
     try:
-        return msgspec.convert({**told, "url": url}, Pairing)
+        return msgspec.convert({**told, "url": url}, Pairing), told.get("warning")
     except msgspec.ValidationError as error:
         raise ProtocolError(f"{url} answered what a gateway does not: {error}.") from error
 

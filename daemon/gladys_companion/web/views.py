@@ -265,9 +265,10 @@ class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Paired(Struct, frozen=True, kw_only=True):
-    """What the home is known as at the gateway."""
+    """What the home is known as at the gateway; ``warning``: another instance gets its messages."""
 
     url: str
     home_id: str
     home_name: str
     instance_id: str
+    warning: str | None = None
