@@ -8,8 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 from aiomqtt import Client, MqttCodeError, MqttError, Will
 from msgspec import Struct
@@ -80,7 +79,7 @@ async def open_client(broker: Broker, password: str | None, will: Will) -> Async
     """
     client = _Client(
         broker.host,
-        broker.port,
+        port=broker.port,
         username=broker.username,
         password=password,
         identifier=broker.client_id,
@@ -101,7 +100,7 @@ async def open_client(broker: Broker, password: str | None, will: Will) -> Async
     except MqttError as error:
         raise Unavailable(_sentence(broker, error)) from error
     finally:
-        if not entering.cancelled() and entering.exception() is None:
+        if entering.done() and not entering.cancelled() and entering.exception() is None:
             with suppress(MqttError, TimeoutError):
                 async with asyncio.timeout(LEAVE_WITHIN):
                     await client.__aexit__(None, None, None)
@@ -116,9 +115,9 @@ async def open_client(broker: Broker, password: str | None, will: Will) -> Async
 class _Client(Client):
     """Knows when the thread that connects has ended: it can not be interrupted, and would open a socket for nobody."""
 
-    @cached_property
-    def _tried(self) -> asyncio.Event:
-        return asyncio.Event()
+    def __init__(self, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._tried = asyncio.Event()
 
     def _client_connect(self) -> None:
         try:
