@@ -12,6 +12,8 @@ LIB := $(PREFIX)/lib/gladys-companion
 DOC := $(PREFIX)/share/doc/gladys-companion
 BIN := .venv/bin
 VENV := .venv/.built
+# Its own: what it needs (rich) would be imported by the program's log library too, and be measured as the program's.
+LINT := .venv/lint/.built
 
 .PHONY: demo test check bench torture install clean
 .DELETE_ON_ERROR:
@@ -22,11 +24,11 @@ demo: $(VENV)
 test: $(VENV)
 	$(BIN)/python -m pytest
 
-check: $(VENV)
+check: $(VENV) $(LINT)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=daemon .venv/lint/bin/lint-imports
 
 bench: $(VENV)
 	@$(BIN)/python -m bench
@@ -38,6 +40,11 @@ $(VENV): pyproject.toml constraints.txt
 	@echo "building .venv, which takes a minute the first time" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+$(LINT): $(VENV) constraints.txt
+	@$(PYTHON) -m venv .venv/lint
+	@.venv/lint/bin/pip install --quiet --constraint constraints.txt import-linter
 	@touch $@
 
 # A virtual environment of its own below PREFIX, so that more drivers can be added with its pip. What pip wrote into
