@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,10 +15,11 @@ import msgspec
 
 from tests.rig import Rig
 
-__all__ = ["IDS", "QUICK", "Phones", "Post", "account", "under_load"]
+__all__ = ["IDS", "QUICK", "SOON", "Phones", "Post", "account", "under_load"]
 
 IDS = tuple(f"phone:{number}" for number in range(4))
 QUICK = {"answer_within": 1.0}  # options of a gateway whose phones do not wait long
+SOON = {"backoff_most_own": 1.0}  # options of a link that has no better things to do
 
 RETRIED = frozenset({429, 500, 502, 503, 504})
 ANSWER_WITHIN = 15.0
@@ -38,9 +40,9 @@ class Post(msgspec.Struct, kw_only=True):
 
 
 class Phones:
-    """Posts to some external ids, ``each`` phones to one of them, one post at a time each; values grow by one."""
+    """Posts to some external ids, ``each`` phones to each of them, one post at a time each; values grow by one."""
 
-    def __init__(self, rig: Rig, external_ids: Sequence[str], *, each: int = 2, url: str | None = None) -> None:
+    def __init__(self, rig: Rig, external_ids: Sequence[str], *, each: int = 4, url: str | None = None) -> None:
         self._rig = rig
         self._url = f"{url or rig.url}/v1/api/device/state/{rig.key}"
         self._external_ids = [external_id for external_id in external_ids for _ in range(each)]
@@ -48,7 +50,7 @@ class Phones:
         self._stopped = asyncio.Event()
         self.posts: list[Post] = []
         self.answered = asyncio.Condition()
-        self.count = 0
+        self.answers: Counter[int] = Counter()
 
     async def run(self) -> None:
         """Post until ``stop``; every post that was begun is answered before this returns."""
@@ -64,11 +66,18 @@ class Phones:
         """Let each phone end with the post that it is at."""
         self._stopped.set()
 
-    async def some(self, count: int) -> None:
-        """Return when so many more posts were answered 2xx."""
-        wanted = self.count + count
+    async def some(self, count: int, *statuses: int) -> None:
+        """Return when so many more posts were answered so: 200 delivered, 202 held; either by default."""
+        among = statuses or (200, 202)
+        wanted = sum(self.answers[status] for status in among) + count
         async with asyncio.timeout(60), self.answered:
-            await self.answered.wait_for(lambda: self.count >= wanted)
+            await self.answered.wait_for(lambda: sum(self.answers[status] for status in among) >= wanted)
+
+    def told(self) -> str:
+        """Return in numbers what the phones went through."""
+        statuses = Counter(status for post in self.posts for status in post.statuses)
+        lost, twice = (sum(post.lost for post in self.posts), sum(one.receipts[0]["duplicate"] for one in self.posts))
+        return f"{len(self.posts)} posts: answers {dict(statuses)}, {lost} tries lost, {twice} answered as duplicates"
 
     async def _phone(self, http: aiohttp.ClientSession, external_id: str) -> None:
         while not self._stopped.is_set():
@@ -83,7 +92,7 @@ class Phones:
             while not post.receipts:
                 await self._try(http, post)
             async with self.answered:
-                self.count += 1
+                self.answers[post.statuses[-1]] += 1
                 self.answered.notify_all()
 
     async def _try(self, http: aiohttp.ClientSession, post: Post) -> None:
@@ -115,6 +124,7 @@ async def under_load(rig: Rig, *, url: str | None = None) -> AsyncIterator[Phone
         phones.stop()
     await rig.connected()
     await rig.drained()
+    print(phones.told())  # noqa: T201 - shown when the test fails, and with -s
     account(rig, phones.posts)
 
 

@@ -77,6 +77,7 @@ class Process:
                 stderr=log,
             )
         self.pid = self._popen.pid
+        self.up = False  # whether somebody saw it become ready
 
     async def ready(self) -> float:
         """Return the seconds from its start to its READY=1.
@@ -95,6 +96,7 @@ class Process:
                         notice.cancel()
                         raise AssertionError(f"it ended with {ended.result()}:\n{self.said()}")
                     if b"READY=1" in notice.result().split(b"\n"):
+                        self.up = True
                         return self.age()
         finally:
             ended.cancel()
