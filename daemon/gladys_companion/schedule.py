@@ -13,8 +13,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.config import Retention
 from gladys_companion.errors import StoreError
-from gladys_companion.store.history import Keep, prune
+from gladys_companion.store.history import prune
 from gladys_companion.store.writer import Store
 
 __all__ = ["every", "keep_tidy", "schedule"]
@@ -46,7 +47,7 @@ def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler,
     )
 
 
-async def keep_tidy(store: Store, keep: Keep, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
+async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
     """Delete what is older than it is kept, each time ``woken`` is set; for ever."""
     while True:
         await woken.wait()

@@ -6,10 +6,11 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from gladys_companion.config import Retention
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Receipt
-from gladys_companion.store.history import Keep, history, prune
+from gladys_companion.store.history import history, prune
 from gladys_companion.store.trace import trace
 from tests.home import BELL, BRIGHTNESS, LOCK, NOTE, ON, PRESENCE, SetClock, open_home
 
@@ -326,7 +327,7 @@ async def test_how_long_things_are_kept(tmp_path: Path) -> None:
         for _ in range(7):
             await home.intake.submit(home.event("mqtt:stranger", 1.0))
         await home.intake.submit(home.event(PRESENCE.external_id, 0.0))
-        keep = Keep(unbound_per_id=5)
+        keep = Retention(unbound_per_id=5)
         now = home.clock.now
         while await home.store.write(lambda database: prune(database, keep, now())):
             pass

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
 from sqlite_utils import Database
 
-__all__ = ["Keep", "history", "prune"]
+from gladys_companion.config import Retention
+
+__all__ = ["history", "prune"]
 
 DAY = 86_400.0
-
-
-class Keep(Struct, frozen=True, kw_only=True):
-    """For how long: days, and how many events of one unbound id."""
-
-    events_days: float = 30
-    unbound_days: float = 7
-    unbound_per_id: int = 100
-    history_days: float = 365
 
 
 def history(
@@ -33,7 +25,7 @@ def history(
     return [dict(zip(("at", "value", "text"), row, strict=True)) for row in rows]
 
 
-def prune(database: Database, keep: Keep, now: float, most: int = 2_000) -> int:
+def prune(database: Database, keep: Retention, now: float, most: int = 2_000) -> int:
     """Delete what is older than it is kept, at most so many rows of each kind; return how many were deleted.
 
     Called again until it returns 0, so that no transaction is long. What is still on its way to a device is young; what

@@ -1,0 +1,149 @@
+"""The running daemon as others see it: how its parts are, and what only the composition can do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from aiohttp import ClientSession
+
+from gladys_companion.clock import Clock
+from gladys_companion.config import Config
+from gladys_companion.discovery import Discovery, Mdns, Seen
+from gladys_companion.intake import Intake
+from gladys_companion.link import Link, Pairing, pairing, tls_context
+from gladys_companion.plugins import PluginRecord
+from gladys_companion.store.registry import Registry
+from gladys_companion.store.secrets import StoredSecrets
+from gladys_companion.store.writer import SqliteStore
+from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, PluginStatus, Vitals
+
+__all__ = ["Daemon"]
+
+
+class Daemon:
+    """The running daemon; made by ``open_daemon``. Implements ``web.service.Host``."""
+
+    def __init__(self, config: Config, store: SqliteStore, registry: Registry, intake: Intake, clock: Clock) -> None:
+        self.config = config
+        self.store = store
+        self.registry = registry
+        self.intake = intake
+        self.clock = clock
+        self.plugins: dict[str, PluginRecord] = {}
+        self.discovery: Discovery | None = None
+        self.mdns: Mdns | None = None
+        self.local: tuple[str, int] | None = None
+        self.pairing: Pairing | None = None
+        self.link: Link | None = None
+        self._secrets = StoredSecrets(store, "link")
+        self._repaired = asyncio.Event()
+        self._linked = asyncio.Event()
+        self.opened = asyncio.Event()  # set when every plug-in is open, or failed
+        self._http: ClientSession
+        self._context: ssl.SSLContext
+
+    def vitals(self) -> Vitals:
+        """Return how link, discovery and plug-ins are, now."""
+        state = LinkStatus(state="unpaired")
+        if self.pairing is not None and self.link is not None:
+            told = self.link.state
+            state = LinkStatus(
+                state=told.state,
+                url=self.pairing.url,
+                home=self.pairing.home_name,
+                since=told.since,
+                reason=told.reason,
+                clock_offset=told.clock_offset,
+            )
+        records = tuple(
+            PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
+            for one in self.plugins.values()
+        )
+        return Vitals(link=state, mdns=self._mdns_status(), plugins=records)
+
+    def _mdns_status(self) -> MdnsStatus:
+        if self.discovery is None or self.mdns is None:
+            return MdnsStatus(state="off")
+        gladys = self.discovery.gladys
+        return MdnsStatus(
+            state=self.mdns.state,
+            services=len(self.discovery.scan()),
+            gladys=f"{gladys.addresses[0]}:{gladys.port}" if gladys and gladys.addresses else None,
+            reason=self.mdns.reason,
+        )
+
+    def scan(self) -> tuple[Seen, ...]:
+        """Return what is announced on the network, and what became of it."""
+        return self.discovery.scan() if self.discovery is not None else ()
+
+    async def pair(self, wish: Pair) -> Paired:
+        """Pair with a gateway, keep the token, and connect.
+
+        Raises:
+            RequestError, AuthError: the gateway refused; the sentence says why.
+            Unavailable: it can not be reached.
+        """
+        made, warning = await pairing.pair(self._http, wish.url, wish.code, wish.name, ssl=self._context)
+        await self._change_pairing(made)
+        return Paired(
+            url=made.url,
+            home_id=made.home_id,
+            home_name=made.home_name,
+            instance_id=made.instance_id,
+            warning=warning,
+        )
+
+    async def unpair(self) -> None:
+        """Forget the token and disconnect; harmless when there is none."""
+        await self._change_pairing(None)
+
+    async def _change_pairing(self, changed: Pairing | None) -> None:
+        await pairing.save(self._secrets, changed)
+        self.pairing = changed
+        self._repaired.set()
+
+    async def forget(self, device_id: str) -> None:
+        """Forget a device, in the registry and at its driver.
+
+        Raises:
+            RequestError: 404 when there is no such device.
+        """
+        await self.registry.forget(device_id)
+        if self.discovery is not None:
+            self.discovery.forget(device_id)
+
+    async def keep_link(self, http: ClientSession) -> None:
+        """Keep the link of the present pairing; a changed pairing ends it and begins another."""
+        self._http, self._context = http, await asyncio.to_thread(tls_context, self.config.link.ca_certificate)
+        self.pairing = await pairing.load(self._secrets)
+        while True:
+            self._repaired.clear()
+            async with asyncio.TaskGroup() as group:
+                running = None
+                if self.pairing is not None:
+                    self.link = Link(
+                        self.pairing,
+                        self.intake,
+                        options=self.config.link,
+                        http=http,
+                        context=self._context,
+                        clock=self.clock,
+                    )
+                    running = group.create_task(self.link.run(), name="link")
+                self._linked.set()
+                await self._repaired.wait()
+                if running is not None:
+                    running.cancel()
+
+    async def attempted(self) -> None:
+        """Return when the link's first attempt ended, or at once when there is nothing to attempt."""
+        await self._linked.wait()
+        if self.pairing is not None and self.link is not None:
+            await self.link.attempted.wait()
+
+
+def _trouble(record: PluginRecord) -> str | None:
+    """Return what an open plug-in says it can not do right now, if it is one that says so."""
+    told = getattr(record.target, "trouble", None)
+    return told if isinstance(told, str) else None

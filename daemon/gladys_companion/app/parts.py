@@ -1,0 +1,117 @@
+"""What runs beside the link: plug-ins, what they tell and are told, discovery, and tidying up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import ClientSession
+
+from gladys_companion import plugins
+from gladys_companion.app.daemon import Daemon
+from gladys_companion.config import Config
+from gladys_companion.discovery import Discovery, open_mdns
+from gladys_companion.dispatch import Dispatch
+from gladys_companion.errors import Rejected, StoreError, Unavailable
+from gladys_companion.intake import Intake
+from gladys_companion.model import Event
+from gladys_companion.plugins import PluginRecord, contained
+from gladys_companion.ports import Kit, Source
+from gladys_companion.schedule import every, keep_tidy, schedule
+from gladys_companion.store.secrets import StoredSecrets
+
+__all__ = ["run_parts"]
+
+STORE_RETRY = 1.0
+TIDY_EVERY = 3_600.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_parts(daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]]) -> None:
+    """Run until cancelled; ``wakers`` gains who is told the lanes in which something waits."""
+    config = daemon.config
+    tidy = asyncio.Event()
+    tidy.set()
+    with schedule() as scheduler:
+        every(TIDY_EVERY, tidy.set, scheduler, "tidy")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_tidy(daemon.store, config.retention, tidy, daemon.clock), name="tidy")
+            group.create_task(daemon.keep_link(http), name="link")
+            await _run_plugins(daemon, http, wakers, config)
+
+
+async def _run_plugins(
+    daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]], config: Config
+) -> None:
+    """Open drivers and sinks; then deliver to them, listen to them, and discover for them."""
+    async with AsyncExitStack() as stack:
+        mdns = daemon.mdns = await stack.enter_async_context(open_mdns(config.discovery))
+        seen_again: asyncio.Queue[str] = asyncio.Queue()
+
+        def kit(name: str) -> Kit:
+            return Kit(
+                clock=daemon.clock,
+                zeroconf=mdns.zeroconf,
+                http=http,
+                secrets=StoredSecrets(daemon.store, name),
+                registry=lambda: daemon.registry.snapshot,
+                retry=seen_again.put_nowait,
+            )
+
+        drivers = await plugins.load("drivers", config.drivers, kit, stack)
+        sinks = await plugins.load("sinks", config.sinks, kit, stack)
+        daemon.plugins = {**drivers, **sinks}
+        daemon.discovery = Discovery(mdns, daemon.registry, drivers, clock=daemon.clock)
+        dispatch = Dispatch(
+            daemon.store,
+            daemon.registry,
+            daemon.intake,
+            daemon.plugins,
+            attempt_time_out=config.commands.attempt_time_out,
+            clock=daemon.clock,
+        )
+        wakers.append(dispatch.wake)
+        daemon.opened.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(dispatch.run(), name="dispatch")
+            group.create_task(_retry(dispatch, seen_again), name="retry")
+            group.create_task(daemon.discovery.run(), name="discovery")
+            for record in daemon.plugins.values():
+                group.create_task(_listen(record, daemon.intake), name=f"listen {record.name}")
+
+
+async def _retry(dispatch: Dispatch, seen_again: asyncio.Queue[str]) -> None:
+    """Try at once what waits for a device or broker that a plug-in just saw again."""
+    while True:
+        lane = await seen_again.get()
+        try:
+            await dispatch.retry_now(lane)
+        except StoreError as error:  # the backoff in its rows ends by itself
+            log.warning("a lane is not tried at once", lane=lane, reason=str(error))
+
+
+async def _listen(record: PluginRecord, intake: Intake) -> None:
+    """Take in what a plug-in tells, for as long as it tells."""
+    if not isinstance(record.target, Source):
+        return
+    try:
+        async with contained(record):
+            async for event in record.target.events():
+                await _take(event, intake)
+    except (Unavailable, Rejected) as error:
+        log.warning("a plug-in tells no more", plugin=record.name, reason=str(error))
+
+
+async def _take(event: Event, intake: Intake) -> None:
+    """Commit what a device told; while the database can not take it, the device's next words wait behind it."""
+    while True:
+        try:
+            await intake.take(event)
+        except StoreError as error:
+            log.warning("a report waits for the database", reason=str(error))
+            await asyncio.sleep(STORE_RETRY)
+        else:
+            return

@@ -1,0 +1,105 @@
+"""Opens every part, hands each what it needs, and runs them in one group of tasks until cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import ClientSession
+from sqlite_utils import Database
+
+from gladys_companion import systemd
+from gladys_companion.app.daemon import Daemon
+from gladys_companion.app.parts import run_parts
+from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.config import Config
+from gladys_companion.errors import StoreError
+from gladys_companion.intake import Intake
+from gladys_companion.store.registry import open_registry
+from gladys_companion.store.schema import MIGRATIONS
+from gladys_companion.store.writer import open_store
+from gladys_companion.web.server import open_local, open_socket, socket_path
+from gladys_companion.web.service import Service
+
+__all__ = ["database_path", "open_daemon", "run_daemon"]
+
+READY_WITHIN = 0.8
+
+log = structlog.get_logger(__name__)
+
+
+def database_path(config: Config) -> Path:
+    """Return where the daemon's database is."""
+    return Path(config.state_directory, "companion.db")
+
+
+@asynccontextmanager
+async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator[Daemon]:
+    """Open the daemon and run it until the block ends. The link is tried at once; plug-ins open beside it.
+
+    Raises:
+        ConfigError, StoreError: it can not run; nothing was changed.
+    """
+    wakers: list[Callable[[Iterable[str]], None]] = []
+
+    def wake(lanes: Iterable[str]) -> None:
+        for waker in wakers:
+            waker(lanes)
+
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        store = await enter(open_store(database_path(config), MIGRATIONS))
+        registry = await open_registry(store, wake=wake, clock=clock)
+        await registry.use_targets(config.sinks)  # known before they are open, so that no event passes them by
+        intake = Intake(store, registry.plan, wake=wake, settle_within=config.link.settle_within, clock=clock)
+        wakers.append(lambda _: intake.changed())
+        daemon = Daemon(config, store, registry, intake, clock)
+        service = Service(
+            config=config,
+            store=store,
+            registry=registry,
+            intake=intake,
+            host=daemon,
+            clock=clock,
+            started_at=clock.now(),
+        )
+        await enter(open_socket(service, socket_path(config)))
+        daemon.local = await enter(open_local(service))
+        http = await enter(ClientSession())
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(run_parts(daemon, http, wakers), name="daemon")
+            yield daemon
+            running.cancel()
+
+
+async def run_daemon(config: Config) -> None:
+    """Run until cancelled, telling systemd when it is ready and, while loop and writer answer, that it lives."""
+    async with open_daemon(config) as daemon:
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                await daemon.attempted()
+        except TimeoutError:
+            pass
+        systemd.ready()
+        log.info("ready", pid=os.getpid())
+        await _feed_watchdog(daemon)
+
+
+async def _feed_watchdog(daemon: Daemon) -> None:
+    interval = systemd.watchdog_interval()
+    while interval is not None:
+        try:
+            await daemon.store.write(_nothing)
+        except StoreError as error:  # a writer that says "disk full" is alive
+            systemd.status(str(error))
+        systemd.alive()
+        await asyncio.sleep(interval)
+    await asyncio.get_running_loop().create_future()
+
+
+def _nothing(_: Database) -> None:
+    """Ask the writer for an answer, and the disk for none."""
