@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from bench.floor import Floor, open_floor
 from bench.measure import Bench, Pressed, open_bench, reconnect, replay, start
-from bench.phones import percentile
+from bench.phones import Loaded, percentile
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -46,7 +46,9 @@ FULL = Sizes(
 QUICK = Sizes(
     rounds=2, sequential=150, parallel=1_000, events=100_000, features=10_000, starts=1, reconnects=0, held=1_000
 )
-COMBINATIONS = ((1, 1), (1, 64), (16, 1), (16, 64), (64, 1), (64, 64))  # in flight, external ids
+ONE_AT_A_TIME = (1, 1)
+COMBINATIONS = (ONE_AT_A_TIME, (1, 64), (16, 1), (16, 64), (64, 1), (64, 64))  # in flight, external ids
+COMPARED = frozenset({ONE_AT_A_TIME, (64, 64)})  # new with large
 
 
 class Turns:
@@ -57,16 +59,22 @@ class Turns:
         self.floor: list[float] = []
 
     async def take(self, benches: dict[str, Bench], floor: Floor, sizes: Sizes) -> None:
-        """Measure round after round, each beginning with another bench."""
+        """Measure round after round; what is compared is measured in direct succession, each first every other time."""
         for number in range(sizes.rounds):
-            self.floor += floor.measure(sizes.sequential // 2)
-            for name in sorted(benches, reverse=bool(number % 2)):
-                for in_flight, ids in COMBINATIONS if name == "new" else ((1, 1), (64, 64)):
-                    count = sizes.sequential if in_flight == 1 else sizes.parallel
-                    pressed = await benches[name].press(count, in_flight=in_flight, ids=ids)
-                    if set(pressed.loaded.statuses) != {200}:
-                        raise SystemExit(f"answered {pressed.loaded.statuses}: {benches[name].rig.gateway.said()}")
-                    self._pressed.setdefault((name, in_flight, ids), []).append(pressed)
+            for combination in COMBINATIONS:
+                names = sorted(benches, reverse=number % 2 == 0) if combination in COMPARED else ["new"]
+                for name in names:
+                    await self._press(name, benches[name], combination, sizes)
+                if combination == ONE_AT_A_TIME:
+                    self.floor += floor.measure(sizes.sequential // 2)
+
+    async def _press(self, name: str, bench: Bench, combination: tuple[int, int], sizes: Sizes) -> None:
+        in_flight, ids = combination
+        count = sizes.sequential if in_flight == 1 else sizes.parallel
+        pressed = await bench.press(count, in_flight=in_flight, ids=ids)
+        if set(pressed.loaded.statuses) != {200}:
+            raise SystemExit(f"answered {pressed.loaded.statuses}: {bench.rig.gateway.said()}")
+        self._pressed.setdefault((name, in_flight, ids), []).append(pressed)
 
     def ms(self, name: str, share: float, in_flight: int = 1, ids: int = 1) -> float:
         """Return a percentile over all rounds."""
@@ -81,6 +89,11 @@ class Turns:
         """Return the median round's CPU seconds per 1,000 events."""
         rounds = [pressed.cpu() for pressed in self._pressed[name, in_flight, ids]]
         return {part: round(median(one[part] for one in rounds), 3) for part in rounds[0]}
+
+    def ratio(self, of: Callable[[Loaded], float], in_flight: int, ids: int) -> float:
+        """Return the median round's ratio of something, large to new."""
+        pairs = zip(self._pressed["large", in_flight, ids], self._pressed["new", in_flight, ids], strict=True)
+        return median(of(large.loaded) / of(new.loaded) for large, new in pairs)
 
 
 def figure(value: float, unit: str, *, most: float | None = None, least: float | None = None) -> dict[str, Any]:
@@ -131,8 +144,8 @@ def large_journal(turns: Turns, sizes: Sizes) -> dict[str, Any]:
         "features": sizes.features,
         "p50": figure(turns.ms("large", 0.5), "ms"),
         "rate_at_64": figure(turns.rate("large", 64, 64), "events/s"),
-        "p50_to_new": figure(turns.ms("large", 0.5) / turns.ms("new", 0.5), "times", most=1.1),
-        "rate_to_new": figure(turns.rate("large", 64, 64) / turns.rate("new", 64, 64), "times", least=0.9),
+        "p50_to_new": figure(turns.ratio(lambda loaded: loaded.ms(0.5), 1, 1), "times", most=1.1),
+        "rate_to_new": figure(turns.ratio(lambda loaded: loaded.rate, 64, 64), "times", least=0.9),
         "cpu_seconds_per_1000_at_64": turns.cpu("large", 64, 64),
     }
 

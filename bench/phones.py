@@ -45,6 +45,10 @@ class Loaded(Struct, frozen=True, kw_only=True):
         """Answers per second."""
         return len(self.latencies) / self.seconds
 
+    def ms(self, share: float) -> float:
+        """Return the milliseconds within which this share of the posts was answered."""
+        return percentile(self.latencies, share)
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that this share (0 to 1) of them does not exceed."""

@@ -140,8 +140,9 @@ def account(rig: Rig, posts: Sequence[Post]) -> None:
         rig.journal, "SELECT seq, id, external_id, value FROM events WHERE origin = 'gateway' ORDER BY seq"
     )
     came = [row[1] for row in journal]
-    assert not (missing := set(ids) - set(came)), f"{len(missing)} of {len(ids)} answered 2xx never came: {missing}"
-    assert not (invented := set(came) - set(ids)), f"{len(invented)} came that nobody was answered for: {invented}"
+    missing, invented = sorted(set(ids) - set(came)), sorted(set(came) - set(ids))
+    assert not missing, f"{len(missing)} of {len(ids)} answered 2xx never came, such as {missing[:3]}"
+    assert not invented, f"{len(invented)} came that nobody was answered for, such as {invented[:3]}"
     assert len(came) == len(set(came))
     for _, event_id, external_id, value in journal:
         assert (external_id, value) == (ids[event_id].external_id, ids[event_id].value), event_id
