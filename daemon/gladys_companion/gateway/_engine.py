@@ -6,6 +6,8 @@ https://python-engineio.readthedocs.io (``Payload.max_decode_packets``).
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ PING_INTERVAL = 10
 PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
 _BINARY = ("5", "6")
+_OURS = "gladys_companion."
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +41,7 @@ class _Json:
 
 
 class _Quiet:
-    """A logger that says nothing of what peers do wrong, and of our own errors only what they are."""
+    """A logger that says nothing of what peers do wrong, and tells our own errors."""
 
     def info(self, *_: object) -> None:
         """Say nothing."""
@@ -47,8 +50,12 @@ class _Quiet:
     error = info
 
     def exception(self, *_: object) -> None:
-        """Tell of an error without what the peer sent."""
-        _log.warning("gateway.packet_dropped", exc_info=False)
+        """Tell of an error that came out of our handlers: python-socketio goes on as if it had not been."""
+        error = sys.exc_info()[1]
+        steps = traceback.walk_tb(error.__traceback__ if error else None)
+        modules = {frame.f_globals.get("__name__", "") for frame, _line in steps}
+        if any(module.startswith(_OURS) and module != __name__ for module in modules):
+            _log.error("gateway.socket_failed", exc_info=error)
 
 
 class _TextPacket(Packet):  # type: ignore[misc]  # python-socketio has no types

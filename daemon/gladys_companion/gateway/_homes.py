@@ -22,6 +22,8 @@ from gladys_companion.gateway.storage import NewEvent, StoredEvent
 __all__ = ["WINDOW", "Flight", "HomeState", "Socket"]
 
 WINDOW = 64
+_MOST_QUEUED = 256
+_MOST_QUEUED_BYTES = 1_000_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _MEGABYTE = 1_000_000
 
@@ -52,6 +54,14 @@ class Flight(Struct, frozen=True):
     since: float
 
 
+class Queued(Struct, frozen=True):
+    """An event that came just now, and waits for nothing but room in the window."""
+
+    event: NewEvent
+    seq: int
+    key_name: str
+
+
 class _Total:
     """Held events, and their bytes."""
 
@@ -68,7 +78,10 @@ class _Total:
 
 
 class HomeState:
-    """One home. ``waiting`` are the phones that wait for an answer, by event; ``page`` is what is replayed next."""
+    """One home. ``waiting`` are the phones that wait for an answer, by event; ``page`` is what is replayed next.
+
+    What just came and may pass what is held stands in ``queue``, which goes first whenever the window has room.
+    """
 
     def __init__(self, home_id: str) -> None:
         self.id = home_id
@@ -79,6 +92,8 @@ class HomeState:
         self.waiting: dict[str, asyncio.Future[Answer | None]] = {}
         self.wake = asyncio.Event()
         self.page: deque[StoredEvent] = deque()
+        self.queue: dict[str, Queued] = {}
+        self._queued_bytes = 0
         self.cursor = 0
         self.rewinds = 0
         self.additions = 0
@@ -126,22 +141,52 @@ class HomeState:
     @property
     def backlog(self) -> bool:
         """Whether anything waits to be sent."""
-        return bool(self._waits)
+        return bool(self._waits or self.queue)
 
-    @property
-    def room(self) -> bool:
-        """Whether the window has room."""
-        return len(self.flights) < WINDOW
+    def room(self, now: float) -> bool:
+        """Return whether the window has room, and home can store."""
+        return len(self.flights) < (1 if self._refusals else WINDOW) and self.resume_at <= now
 
-    def overtakes(self, order_key: str) -> bool:
-        """Return whether an event would overtake one that has to come first."""
-        return order_key in self._waits
+    def may_go(self, order_key: str, now: float) -> bool:
+        """Return whether an event that just came may be sent at once."""
+        return self.room(now) and not self.queue and order_key not in self._waits
+
+    def enqueue(self, event: NewEvent, seq: int, key_name: str) -> None:
+        """Let an event that just came wait for room, or behind what has to come first."""
+        fits = len(self.queue) < _MOST_QUEUED and self._queued_bytes + event.size <= _MOST_QUEUED_BYTES
+        if self.socket is None or event.order_key in self._waits or not fits:
+            self.add(event.order_key)
+            return
+        self.queue[event.id] = Queued(event, seq, key_name)
+        self._queued_bytes += event.size
+        self.wake.set()
+
+    def next_in_queue(self) -> Queued | None:
+        """Take the first of the queue."""
+        if not self.queue:
+            return None
+        queued = self.queue.pop(next(iter(self.queue)))
+        self._queued_bytes -= queued.event.size
+        return queued
+
+    def is_known(self, event_id: str) -> bool:
+        """Return whether an event is under way or in the queue, so that the replay passes it by."""
+        return event_id in self.under_way or event_id in self.queue
 
     def add(self, order_key: str, events: int = 1) -> None:
         """Count events as waiting to be sent."""
         self._waits[order_key] = self._waits.get(order_key, 0) + events
         self.additions += 1
         self.wake.set()
+
+    def settle(self, event_id: str, order_key: str) -> None:
+        """Take note that an event that waits was settled otherwise."""
+        queued = self.queue.pop(event_id, None)
+        if queued is None:
+            self.take_out(order_key)
+            self.rewind()
+        else:
+            self._queued_bytes -= queued.event.size
 
     def take_out(self, order_key: str) -> None:
         """Count an event as waiting no more."""
@@ -176,19 +221,20 @@ class HomeState:
         flight = self.flights.pop(ack_id, None)
         if flight is not None:
             del self.under_way[flight.id]
-            if self._waits:
+            if self.backlog:
                 self.wake.set()
         return flight
 
     def put_back(self, flights: Sequence[Flight]) -> None:
-        """Let events that were under way wait again."""
+        """Let events that were under way wait again, and what is queued wait behind them."""
         for flight in flights:
             self.add(flight.order_key)
-        if flights:
-            self.rewind()
+        while queued := self.next_in_queue():
+            self.add(queued.event.order_key)
+        self.rewind()
 
     def pause(self, now: float) -> None:
-        """Send nothing for a while, the longer the oftener home can not store."""
+        """Send nothing for a while, the longer the oftener home can not store; then one by one, until it can."""
         self.resume_at = now + delay(self._refusals, _FIRST_PAUSE, _LONGEST_PAUSE)
         self._refusals += 1
 

@@ -27,7 +27,6 @@ __all__ = ["Front", "Server"]
 
 SOCKET_PATH = "/socket.io/"
 
-_LINGER = 5.0  # seconds in which a refused body may still come, so that its sender hears why
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -152,14 +151,21 @@ class _Connection(web.RequestHandler):
 
 
 class Server(web.Server):
-    """aiohttp's low-level server; a protocol factory. ``idle``: seconds until a silent connection is closed."""
+    """aiohttp's low-level server; a protocol factory.
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], idle: float) -> None:
+    ``idle``: seconds until a silent connection is closed. ``linger``: seconds in which a refused body may still come,
+    so that its sender hears why.
+    """
+
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], idle: float, linger: float
+    ) -> None:
         super().__init__(handler)
         self._idle = idle
+        self._linger = linger
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
         loop = asyncio.get_running_loop()
         quiet: Any = None  # what aiohttp's own runner passes for no access log
-        return _Connection(self, loop=loop, access_log=quiet, keepalive_timeout=self._idle, lingering_time=_LINGER)
+        return _Connection(self, loop=loop, access_log=quiet, keepalive_timeout=self._idle, lingering_time=self._linger)

@@ -7,6 +7,7 @@ from typing import Any
 
 __all__ = ["document"]
 
+_VERSION = version("gladys-companion")
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 
@@ -190,7 +191,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Gladys Companion gateway",
-            "version": version("gladys-companion"),
+            "version": _VERSION,
             "description": "Takes what phones post, and hands it to their home: at once, or as soon as it is back.",
         },
         "paths": paths,

@@ -7,13 +7,13 @@ those are sent again, in order, to the next one; at most 64 are under way at a t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
 
-from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.clock import Clock
 from gladys_companion.config import Gateway
 from gladys_companion.errors import StoreError
 from gladys_companion.gateway import messages
@@ -22,7 +22,7 @@ from gladys_companion.gateway._patience import Patience
 from gladys_companion.gateway.messages import Answer
 from gladys_companion.gateway.storage import Key, NewEvent, Settlement, Storage, StoredEvent
 
-__all__ = ["UNACKED_AFTER", "WINDOW", "Relay", "Socket", "open_relay"]
+__all__ = ["UNACKED_AFTER", "WINDOW", "Relay", "Socket"]
 
 UNACKED_AFTER = 32.0
 """Seconds after which an event that was sent and not acked is given up (the socket of a companion, with all on it).
@@ -31,7 +31,6 @@ Long enough that the socket has answered a ping that was sent after it: what was
 """
 
 _PAGE = 128
-_LOOK_EVERY = 1.0
 _TIDY_EVERY = 60.0
 _STORE_RETRY = 1.0
 _DAY = 86_400.0
@@ -40,23 +39,34 @@ _log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """Made by ``open_relay``; all homes of this process.
+    """All homes of this process. It is to ``load`` before anything else, and serves while it is ``running``.
 
     Args:
         storage: what keeps the events.
         options: ``[gateway]`` of the configuration.
         clock: wall and boot time.
+        unacked_after: as ``UNACKED_AFTER``.
+        look_every: seconds between two looks for what is not acked.
     """
 
-    def __init__(self, storage: Storage, options: Gateway, clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        options: Gateway,
+        clock: Clock,
+        unacked_after: float = UNACKED_AFTER,
+        look_every: float = 1.0,
+    ) -> None:
         self._storage = storage
         self._options = options
         self._clock = clock
+        self._unacked_after = unacked_after
+        self._look_every = look_every
         self._homes: dict[str, HomeState] = {}
         self._patience = Patience[Answer](options.answer_within)
         self._time = asyncio.get_running_loop().time
         self._began = clock.now() - clock.elapsed()
-        self._group: asyncio.TaskGroup
+        self._group: asyncio.TaskGroup | None = None  # while it is running
 
     async def post(self, event: NewEvent, key: Key) -> Answer:
         """Commit an event, send it, and return its receipt, or after ``answer_within`` that it is held.
@@ -95,6 +105,8 @@ class Relay:
     def use(self, home_id: str, socket: Socket | None) -> None:
         """Send the home's events to this socket from now on; what another had not acked is sent to it again."""
         home = self._home(home_id)
+        if self._group is None:
+            socket = None
         if home.socket is socket:
             return
         if home.replay is not None:
@@ -105,10 +117,9 @@ class Relay:
         home.flights.clear()
         home.under_way.clear()
         home.put_back(lost)
-        home.rewind()
         home.well()
         home.resume_at = 0.0
-        if socket is None:
+        if socket is None or self._group is None:
             for event_id in list(home.waiting):
                 home.answer(event_id, None)
         else:
@@ -149,8 +160,7 @@ class Relay:
             home.land(ack_id)
             self._settled(home, stored, answer, stored.sent_at)
         elif stored.settled_at is None:
-            home.take_out(stored.order_key)
-            home.rewind()
+            home.settle(event_id, stored.order_key)
             self._settled(home, stored, answer, stored.sent_at)
         else:
             self._settle(event_id, answer, stored.sent_at)
@@ -162,7 +172,7 @@ class Relay:
         del self._homes[home_id]
 
     async def load(self) -> None:
-        """Learn what is held; to be called once, before anything else."""
+        """Learn what is held."""
         for total in await self._storage.held_totals():
             self._home(total.home_id).count(total.key_id, total.events, total.bytes)
         for home_id, order_key, events in await self._storage.held_orders():
@@ -177,13 +187,14 @@ class Relay:
             yield
         finally:
             look.cancel()
+            self._group = None
             for home_id in list(self._homes):
                 self.use(home_id, None)
 
     async def _look(self) -> None:
         tidied = self._time()
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(self._look_every)
             for home in list(self._homes.values()):
                 self._give_up(home)
             if self._time() - tidied >= _TIDY_EVERY:
@@ -227,13 +238,12 @@ class Relay:
 
     async def _relay(self, home: HomeState, event: NewEvent, seq: int, key: Key) -> None:
         """Send what was just committed, unless it must wait for others."""
-        if event.id in home.under_way:  # the replay was faster
+        if home.is_known(event.id):  # the replay was faster
             return
-        socket = home.socket
-        if socket is None or not home.room or home.overtakes(event.order_key) or home.resume_at > self._time():
-            home.add(event.order_key)
-            return
-        await self._send(home, socket, event, seq, key.name)
+        if home.socket is not None and home.may_go(event.order_key, self._time()):
+            await self._send(home, home.socket, event, seq, key.name)
+        else:
+            home.enqueue(event, seq, key.name)
 
     async def _send(
         self, home: HomeState, socket: Socket, event: NewEvent | StoredEvent, seq: int, key_name: str
@@ -254,17 +264,20 @@ class Relay:
         """Send what waits, in order, whenever the window has room, for as long as this is the home's socket."""
         found, additions = True, home.additions
         while True:
-            pause = home.resume_at - self._time()
-            if not home.backlog or not home.room or pause > 0:
+            if not home.backlog or not home.room(self._time()):
+                pause = home.resume_at - self._time()
                 home.wake.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause if pause > 0 else None):
                         await home.wake.wait()
                 continue
+            if queued := home.next_in_queue():
+                await self._send(home, socket, queued.event, queued.seq, queued.key_name)
+                continue
             if home.page:
                 event = home.page.popleft()
                 home.cursor = event.seq
-                if event.id not in home.under_way:
+                if not home.is_known(event.id):
                     found = True
                     home.take_out(event.order_key)
                     key = self._storage.key(event.key_id)
@@ -304,7 +317,7 @@ class Relay:
 
     def _give_up(self, home: HomeState) -> None:
         """Give up what was not acked: of a companion the socket, which then gets it again; of others the event."""
-        before = self._time() - UNACKED_AFTER
+        before = self._time() - self._unacked_after
         for ack_id, flight in list(home.flights.items()):
             if flight.since > before or home.socket is None:
                 break
@@ -322,16 +335,5 @@ class Relay:
         for event in events:
             home = self._home(event.home_id)
             if event.id not in home.under_way:  # else it is counted when it lands
-                home.take_out(event.order_key)
+                home.settle(event.id, event.order_key)
                 home.release(event.key_id, event.size)
-                home.rewind()
-
-
-@asynccontextmanager
-async def open_relay(storage: Storage, options: Gateway, clock: Clock = SYSTEM) -> AsyncIterator[Relay]:
-    """Give a relay that knows what is held, and look after it until the block ends."""
-    relay = Relay(storage, options, clock)
-    await relay.load()
-    async with asyncio.TaskGroup() as group:
-        with relay.running(group):
-            yield relay

@@ -26,7 +26,7 @@ from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
 from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
-from gladys_companion.gateway.relay import Relay, open_relay
+from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
 from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
@@ -44,13 +44,19 @@ class Times(Struct, frozen=True, kw_only=True):
     """How long who says nothing is waited for, in seconds; tests scale it.
 
     ``idle``: a connection before its first request, or its next, is whole. ``body``: a request's body.
-    ``authenticate``: a socket that has not said who it is. ``handshake``: TLS.
+    ``authenticate``: a socket that has not said who it is. ``handshake``: TLS. ``unacked``: a home's ack.
+    ``linger``: the rest of a refused body. ``goodbye``: a socket that was told to close. ``look``: how often they are
+    looked after.
     """
 
     idle: float = 75.0
     body: float = BODY_WITHIN
     authenticate: float = AUTHENTICATE_WITHIN
     handshake: float = 15.0
+    unacked: float = UNACKED_AFTER
+    linger: float = 5.0
+    goodbye: float = 2.0
+    look: float = 1.0
 
 
 _TIMES = Times()
@@ -106,9 +112,18 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(open_storage(database_path(state_directory), clock))
-        relay = await enter(open_relay(storage, config, clock))
+        relay = Relay(storage, config, clock, times.unacked, times.look)
+        await relay.load()
         accounts = Accounts(storage, clock, changed=changed)
-        sockets = Sockets(storage, accounts, relay, clock, authenticate_within=times.authenticate)
+        sockets = Sockets(
+            storage,
+            accounts,
+            relay,
+            clock,
+            authenticate_within=times.authenticate,
+            look_every=times.look,
+            goodbye=times.goodbye,
+        )
         changes.append(sockets.changed)
         trusted = networks(config.trusted_proxies)
         front = Front(
@@ -121,7 +136,8 @@ async def open_gateway(
             within=times.body,
         )
         path = await enter(_unix_socket(accounts, storage, socket_path(runtime_directory)))
-        host, port = await enter(_listening(front, sockets, (host, port), context, times))
+        listening = await enter(_listening(front, sockets, (host, port), context, times))
+        host, port = listening.sockets[0].getsockname()[:2]
         running = RunningGateway(
             host=host,
             port=port,
@@ -132,15 +148,19 @@ async def open_gateway(
             relay=relay,
             sockets=sockets,
         )
-        _log.info("gateway.listening", url=running.url, socket=str(path))
         async with asyncio.TaskGroup() as group:
-            behind = group.create_task(storage.write_behind(), name="write behind")
-            looks = group.create_task(sockets.run(), name="sockets")
-            try:
-                yield running
-            finally:
-                behind.cancel()
-                looks.cancel()
+            tasks = [
+                group.create_task(storage.write_behind(), name="write behind"),
+                group.create_task(sockets.run(), name="sockets"),
+            ]
+            with relay.running(group):
+                await listening.start_serving()
+                _log.info("gateway.listening", url=running.url, socket=str(path))
+                try:
+                    yield running
+                finally:
+                    for task in tasks:
+                        task.cancel()
 
 
 async def run_gateway(config: Config) -> None:
@@ -198,20 +218,19 @@ def _tls(config: Gateway) -> ssl.SSLContext | None:
 @asynccontextmanager
 async def _listening(
     front: Front, sockets: Sockets, at: tuple[str, int], context: ssl.SSLContext | None, times: Times
-) -> AsyncIterator[tuple[str, int]]:
-    """Serve on TCP; gives the address with the port that was taken."""
-    server = Server(front.handle, times.idle)
+) -> AsyncIterator[asyncio.Server]:
+    """Take the TCP address; it is served from ``start_serving`` on."""
+    server = Server(front.handle, times.idle, times.linger)
     handshake = times.handshake if context else None
     loop = asyncio.get_running_loop()
     try:
         listening = await loop.create_server(
-            server, *at, ssl=context, ssl_handshake_timeout=handshake, backlog=_BACKLOG, reuse_address=True
+            server, *at, ssl=context, ssl_handshake_timeout=handshake, backlog=_BACKLOG, start_serving=False
         )
     except OSError as error:
         raise ConfigError(f"[gateway] listen: {at[0]}:{at[1]} can not be listened on: {error.strerror}.") from error
     try:
-        host, port = listening.sockets[0].getsockname()[:2]
-        yield host, port
+        yield listening
     finally:
         listening.close()
         await sockets.close()

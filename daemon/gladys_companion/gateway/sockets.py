@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from gladys_companion.clock import Clock
-from gladys_companion.errors import AuthError, StoreError
+from gladys_companion.errors import AuthError, RequestError, StoreError
 from gladys_companion.gateway._engine import PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.relay import Relay
@@ -24,8 +25,6 @@ from gladys_companion.protocol.open_api import COMPANION_VERSION
 __all__ = ["AUTHENTICATE_WITHIN", "Sockets"]
 
 AUTHENTICATE_WITHIN = 90.0
-_LOOK_EVERY = 1.0
-_GOODBYE = 2.0  # seconds that a socket has to close after it was told to
 
 _log = structlog.get_logger(__name__)
 
@@ -61,12 +60,16 @@ class Sockets:
         clock: Clock,
         *,
         authenticate_within: float = AUTHENTICATE_WITHIN,
+        look_every: float = 1.0,
+        goodbye: float = 2.0,
     ) -> None:
         self._storage = storage
         self._accounts = accounts
         self._relay = relay
         self._clock = clock
         self._authenticate_within = authenticate_within
+        self._look_every = look_every
+        self._goodbye = goodbye  # seconds that a socket has to close after it was told to
         self._clients = Clients(self._acked)
         self._server = engine(self._clients)
         self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
@@ -82,11 +85,17 @@ class Sockets:
         self._server.on("*", self._unknown)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serve a request of ``/socket.io/``."""
+        """Serve a request of ``/socket.io/``.
+
+        Raises:
+            RequestError: 400.
+        """
         eio_sid = request.query.get("sid", "")
         if eio_sid in self._server.eio.sockets and "Upgrade" in request.headers:
             self._transports[eio_sid] = request.transport
         response: web.StreamResponse = await self._server.handle_request(request)
+        if response.status == HTTPStatus.BAD_REQUEST:  # its own words repeat what was asked
+            raise RequestError(400, "BAD_REQUEST", "This is no request of Engine.IO 4, or its session has ended.")
         return response
 
     def connected(self, home_id: str) -> bool:
@@ -107,7 +116,7 @@ class Sockets:
     async def run(self) -> None:
         """Cut what is dead, refused, or still nobody, for ever."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(self._look_every)
             await self._look()
 
     async def close(self) -> None:
@@ -209,7 +218,7 @@ class Sockets:
         eio_sid = self._clients.eio_sid_from_sid(sid, "/")
         await self._server.disconnect(sid)
         if eio_sid is not None:
-            self._leaving.setdefault(eio_sid, time.monotonic() + _GOODBYE)
+            self._leaving.setdefault(eio_sid, time.monotonic() + self._goodbye)
 
     async def _look(self) -> None:
         for sid in [*self._refused, *(socket.sid for socket in self._sockets.values() if socket.condemned)]:

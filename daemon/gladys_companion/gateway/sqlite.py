@@ -89,7 +89,8 @@ class SqliteStorage(SqliteDirectory):
         delays = backoff(1.0, 30.0)
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._noted.wait(), _USES_EVERY)
+                async with asyncio.timeout(_USES_EVERY):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._noted.wait()
             await asyncio.sleep(_WRITE_AFTER)
             self._noted.clear()
             try:
