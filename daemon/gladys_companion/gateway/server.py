@@ -30,10 +30,10 @@ from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
 from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
+from gladys_companion.unix_socket import listening as listening_at
 
 __all__ = ["RunningGateway", "Times", "database_path", "open_gateway", "run_gateway", "socket_path"]
 
-_LONGEST_SOCKET_PATH = 103  # bytes: sun_path less its end and ".new"
 _SHUTDOWN = 0.5
 _BACKLOG = 512
 
@@ -240,8 +240,6 @@ async def _listening(
 @asynccontextmanager
 async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -> AsyncIterator[Path]:
     """Serve what only the machine's own people may do, mode 0660; a socket that a dead process left is replaced."""
-    if len(bytes(path)) > _LONGEST_SOCKET_PATH:
-        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
 
     async def health(_: web.Request) -> web.Response:
         await _writes(storage)
@@ -251,27 +249,9 @@ async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -
     app.add_routes([*admin_routes(accounts), web.get("/healthz", health)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
-    hidden = path.with_name(path.name + ".new")
     try:
-        try:
-            await asyncio.to_thread(_make_room, hidden)
-            await web.UnixSite(runner, hidden).start()
-            await asyncio.to_thread(_publish, hidden, path)
-        except OSError as error:
-            sentence = f"The socket {path} can not be made: {error.strerror}. Is runtime_directory writable?"
-            raise ConfigError(sentence) from error
-        yield path
+        async with listening_at(path) as listener:
+            await web.SockSite(runner, listener).start()
+            yield path
     finally:
         await runner.cleanup()
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-
-
-def _make_room(hidden: Path) -> None:
-    hidden.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    hidden.unlink(missing_ok=True)
-
-
-def _publish(hidden: Path, path: Path) -> None:
-    """Let the socket appear, its mode already right, in the place of one that a dead process left."""
-    hidden.chmod(0o660)
-    hidden.rename(path)

@@ -6,7 +6,6 @@ somebody makes resolve to 127.0.0.1 (DNS rebinding) is refused by its Host heade
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from gladys_companion.config import address, is_loopback
 from gladys_companion.errors import CompanionError, ConfigError, RequestError
+from gladys_companion.unix_socket import listening
 from gladys_companion.web import page, socket_path
 from gladys_companion.web.openapi import document
 from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
@@ -27,7 +27,6 @@ __all__ = ["loopback_app", "open_local", "open_socket", "socket_app", "socket_pa
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_BODY = 1_048_576
-LONGEST_SOCKET_PATH = 103  # bytes: sun_path less its end and ".new"
 
 log = structlog.get_logger(__name__)
 
@@ -109,35 +108,9 @@ async def open_socket(service: Service, path: Path) -> AsyncIterator[None]:
     Raises:
         ConfigError: the path is too long, or its directory can not be written.
     """
-    if len(bytes(path)) > LONGEST_SOCKET_PATH:
-        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
-    async with _serving(socket_app(service)) as runner:
-        hidden = path.with_name(path.name + ".new")
-        try:
-            await asyncio.to_thread(_make_room, hidden)
-            await web.UnixSite(runner, hidden).start()
-            await asyncio.to_thread(_publish, hidden, path)
-        except OSError as error:
-            raise _no_socket(path, error) from error
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
-
-def _make_room(hidden: Path) -> None:
-    hidden.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    hidden.unlink(missing_ok=True)
-
-
-def _publish(hidden: Path, path: Path) -> None:
-    """Let the socket appear, its mode already right, in the place of one that a dead process left."""
-    hidden.chmod(0o660)
-    hidden.rename(path)
-
-
-def _no_socket(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"The socket {path} can not be made: {error.strerror}. Is runtime_directory writable?")
+    async with _serving(socket_app(service)) as runner, listening(path) as listener:
+        await web.SockSite(runner, listener).start()
+        yield
 
 
 @asynccontextmanager
