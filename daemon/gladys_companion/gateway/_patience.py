@@ -10,6 +10,8 @@ __all__ = ["Patience"]
 
 T = TypeVar("T")
 
+_TIDY_AT = 1_024  # waits, most of them over: only then are those swept out
+
 
 class Patience(Generic[T]):
     """Makes futures that, unless somebody sets them before, become None after ``within`` seconds."""
@@ -19,11 +21,13 @@ class Patience(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[float, asyncio.Future[T | None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._tidy_at = _TIDY_AT
 
     def future(self) -> asyncio.Future[T | None]:
         """Return a new one."""
-        while self._waiting and self._waiting[0][1].done():
-            self._waiting.popleft()
+        if len(self._waiting) >= self._tidy_at:
+            self._waiting = deque(waiting for waiting in self._waiting if not waiting[1].done())
+            self._tidy_at = max(_TIDY_AT, 2 * len(self._waiting))
         future: asyncio.Future[T | None] = self._loop.create_future()
         self._waiting.append((self._loop.time() + self._within, future))
         if self._timer is None:

@@ -156,9 +156,8 @@ class Relay:
         if stored is None or stored.home_id != home_id:
             return {"status": 404, "error_code": "EVENT_NOT_FOUND", "error_message": "There is no such event."}
         home = self._home(home_id)
-        if (ack_id := home.under_way.get(event_id)) is not None:
-            home.land(ack_id)
-            self._settled(home, stored, answer, stored.sent_at)
+        if (flight := home.land(home.under_way.get(event_id, 0))) is not None:
+            self._settled(home, flight, answer, flight.sent_at)
         elif stored.settled_at is None:
             home.settle(event_id, stored.order_key)
             self._settled(home, stored, answer, stored.sent_at)
