@@ -194,9 +194,11 @@ async def measure(directory: Path, sizes: Sizes) -> dict[str, Any]:
         with open_floor(directory) as floor:
             async with open_bench(directory / "large", events=sizes.events, features=sizes.features) as large:
                 await turns.take({"new": new, "large": large}, floor, sizes)
+                large.check()
                 told |= speed(turns) | {"large_journal": large_journal(turns, sizes) | {"memory": memory(large)}}
         told["memory"] = memory(new, most_gateway=55, most_home=75)
         rates = await replay(new, sizes.held)
+        new.check()
         told["held"] = {name: figure(rate, "events/s") for name, rate in rates.items()}
         told["start"] = starts(await start(new.rig, sizes.starts))
         if sizes.reconnects:

@@ -46,6 +46,7 @@ class Bench:
         self.rig = rig
         self.external_ids = external_ids
         self._posted = 0
+        self._since = rig.rows(rig.journal, "SELECT coalesce(max(seq), 0) FROM events")[0][0]
 
     async def press(self, count: int, *, in_flight: int, ids: int) -> Pressed:
         """Post so many states from a process of its own, over the first so many external ids."""
@@ -71,6 +72,19 @@ class Bench:
             self.rig.home.cpu_seconds() - before[1],
         )
 
+    def check(self) -> None:
+        """End the bench unless each post of this rig is in the home's journal and history, once.
+
+        Raises:
+            SystemExit: the figures are of something that does not work.
+        """
+        since = "(SELECT seq FROM events WHERE seq > ?)"
+        found = self.rig.rows(
+            self.rig.journal, f"SELECT count(*), count(DISTINCT value) FROM history WHERE event IN {since}", self._since
+        )
+        if found != [(self._posted, self._posted)]:
+            raise SystemExit(f"{self._posted} events were posted and {found[0]} applied")
+
 
 @asynccontextmanager
 async def open_bench(directory: Path, *, events: int = 0, features: int = 0) -> AsyncIterator[Bench]:
@@ -84,7 +98,7 @@ async def open_bench(directory: Path, *, events: int = 0, features: int = 0) -> 
             await asyncio.to_thread(fill_gateway, rig.held_journal, events=events)
             await asyncio.gather(rig.start("gateway").ready(), rig.start("home").ready())
             await rig.connected()
-            bench.external_ids = [filled_id(number * features // 64) for number in range(64)]
+            bench = Bench(rig, [filled_id(number * features // 64) for number in range(64)])
         await bench.press(500, in_flight=16, ids=64)  # caches, statements and allocator warm up
         yield bench
 

@@ -38,6 +38,8 @@ LIMITS = {
     "burst_per_key": 1_000_000,
     "rate_per_address": 1_000_000,
     "burst_per_address": 1_000_000,
+    "held_events": 1_000_000,
+    "held_megabytes": 1_000,
     "key_share": 1.0,
 }  # one phone is to press as hard as it can
 HOME: Mapping[str, Mapping[str, Any]] = {
