@@ -17,7 +17,8 @@ from sqlite_utils.migrations import Migrations
 
 from gladys_companion.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreNewer, StoreReadOnly
 from gladys_companion.store.backup import backup, check, restore
-from gladys_companion.store.writer import open_store
+from gladys_companion.store.schema import MIGRATIONS
+from gladys_companion.store.writer import Chain, open_store
 
 FIRST = Migrations("test")
 
@@ -233,3 +234,67 @@ async def test_a_damaged_backup_restores_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreCorrupt):
         await asyncio.to_thread(restore, copy, path, FIRST)
     assert path.read_bytes() == content
+
+
+async def test_chain_keeps_its_order_when_the_database_fails_for_a_moment(tmp_path: Path) -> None:
+    """While another program holds the lock nothing of a chain is stored, and nothing behind it is either, ever."""
+    async with open_store(tmp_path / "a.db", FIRST) as store:
+        chain = Chain()
+        other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        waiting = [asyncio.ensure_future(store.write(add(name), chain=chain)) for name in ("first", "second")]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.to_thread(other.execute, "ROLLBACK")
+        await asyncio.to_thread(other.close)
+        assert all(isinstance(one.exception(), StoreError) for one in done)
+        with pytest.raises(StoreError, match="waits behind"):
+            await store.write(add("third"), chain=chain)
+        await store.write(add("of another chain"), chain=Chain())
+        await asyncio.wait(waiting)
+        assert await store.read(names) == ["of another chain"]
+
+
+async def test_kill_at_any_statement_of_the_first_start_leaves_a_file_that_opens(tmp_path: Path) -> None:
+    """However far a first start came, the next one finds a file of ours."""
+    kill = (
+        "import os, pathlib, sys\n"
+        "from gladys_companion.store import files\n"
+        "from gladys_companion.store.schema import MIGRATIONS\n"
+        "left = int(sys.argv[2])\n"
+        "connect = files._connect\n"
+        "def watched(path, mode):\n"
+        "    connection = connect(path, mode)\n"
+        "    def count(_):\n"
+        "        global left\n"
+        "        left -= 1\n"
+        "        if left < 0: os.kill(os.getpid(), 9)\n"
+        "    connection.set_trace_callback(count)\n"
+        "    return connection\n"
+        "files._connect = watched\n"
+        "files.open_database(pathlib.Path(sys.argv[1]), MIGRATIONS)\n"
+    )
+    killed = 0
+    for statements in range(0, 200, 4):
+        path = tmp_path / f"{statements}.db"
+        command = [sys.executable, "-c", kill, str(path), str(statements)]
+        done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True)
+        async with open_store(path, MIGRATIONS) as store:
+            assert await store.read(lambda database: database["events"].exists())
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+        killed += 1
+    assert killed > 5
+
+
+async def test_foreign_database_is_left_byte_for_byte(tmp_path: Path) -> None:
+    """Looking whether a file is ours changes nothing of it."""
+    path = tmp_path / "a.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (id)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreCorrupt):
+        async with open_store(path, FIRST):
+            pass
+    assert path.read_bytes() == before

@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from gladys_companion.errors import StoreCorrupt, StoreError, StoreNewer
-from gladys_companion.store.writer import locked, translate
+from gladys_companion.store.files import locked, translate
 
 __all__ = ["backup", "check", "restore"]
 
