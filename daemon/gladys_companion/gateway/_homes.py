@@ -147,6 +147,10 @@ class HomeState:
         """Return whether the window has room, and home can store."""
         return len(self.flights) < (1 if self._refusals else WINDOW) and self.resume_at <= now
 
+    def takes(self, now: float) -> bool:
+        """Return whether it is worth while to wait for home's answer: it is there, and can store."""
+        return self.socket is not None and self.resume_at <= now
+
     def may_go(self, order_key: str, now: float) -> bool:
         """Return whether an event that just came may be sent at once."""
         return self.room(now) and not self.queue and order_key not in self._waits
@@ -241,6 +245,11 @@ class HomeState:
     def well(self) -> None:
         """Take note that home can store, or is another."""
         self._refusals = 0
+
+    def answer_held(self) -> None:
+        """Answer every phone whose event is not under way that it is held."""
+        for event_id in self.waiting.keys() - self.under_way.keys():
+            self.answer(event_id, None)
 
     def answer(self, event_id: str, answer: Answer | None) -> None:
         """Answer the phone that waits for this event, if one still does; None: it is held."""

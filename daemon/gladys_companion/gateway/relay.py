@@ -79,8 +79,8 @@ class Relay:
         seq, first = await self._accept(home, event)
         if first is not None:
             return messages.repeated(first, self._held_until(first.received_at))
-        if home.socket is None:
-            home.add(event.order_key)
+        if not home.takes(self._time()):
+            await self._relay(home, event, seq, key)
             return messages.held(event.id, self._held_until(event.received_at))
         future = home.waiting[event.id] = self._patience.future()
         try:
@@ -120,8 +120,7 @@ class Relay:
         home.well()
         home.resume_at = 0.0
         if socket is None or self._group is None:
-            for event_id in list(home.waiting):
-                home.answer(event_id, None)
+            home.answer_held()
         else:
             home.replay = self._group.create_task(self._replay(home, socket), name=f"replay {home_id}")
 
@@ -137,7 +136,7 @@ class Relay:
         if answer is None:
             home.put_back([flight])
             home.pause(self._time())
-            home.answer(flight.id, None)
+            home.answer_held()
             return
         home.well()
         self._settled(home, flight, answer, flight.sent_at)
