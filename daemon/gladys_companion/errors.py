@@ -12,6 +12,7 @@
     |  `- StoreLocked         another process owns it
     |- AuthError              the user: pair again, new key (the link parks)
     |  `- PairingRefused      a pairing code that is wrong, spent or too old
+    |- AddressInUse           the operator, or time: another program listens there (exit 75, so systemd tries again)
     |- Unavailable            nobody: back off and retry
     |- Rejected               nobody can: settle with the reason
     |- ProtocolError          the peer: drop that message and count it
@@ -25,6 +26,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
+    "AddressInUse",
     "AuthError",
     "CompanionError",
     "ConfigError",
@@ -112,6 +114,14 @@ class PairingRefused(AuthError):
 
     code = "PAIRING_REFUSED"
     status = 403
+
+
+class AddressInUse(CompanionError):
+    """Another program listens on an address of ours; it may end by itself, so a later start may go well."""
+
+    code = "ADDRESS_IN_USE"
+    status = 503
+    exit_code = 75
 
 
 class Unavailable(CompanionError):

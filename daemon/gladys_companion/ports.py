@@ -18,7 +18,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from gladys_companion.clock import Clock
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
 
-__all__ = ["Driver", "Kit", "Plugin", "Secrets", "Source", "Target"]
+__all__ = ["Driver", "Kit", "Plugin", "Secrets", "Source", "Target", "Troubled"]
 
 
 @runtime_checkable
@@ -72,6 +72,14 @@ class Driver(Target, Source, Protocol):
         """Yield devices that do not speak mDNS, for as long as the plug-in is open; most drivers yield nothing."""
 
 
+@runtime_checkable
+class Troubled(Protocol):
+    """What a driver may offer beside: to say which of the devices that it follows it can not reach."""
+
+    def trouble(self, device_id: str) -> str | None:
+        """Return why a device can not be reached now, as a sentence; None when it can. Asks nobody."""
+
+
 class Secrets(Protocol):
     """What a plug-in gains at run time and must keep to itself (pairings, link keys): its own rows only."""
 
@@ -90,7 +98,7 @@ class Kit(Struct, frozen=True, kw_only=True):
     """All that a plug-in is given. ``registry()`` is the snapshot of this moment.
 
     ``retry(lane)`` says that what a lane leads to (a device's id, or a sink's own name) was just seen again, so that
-    what waits for it is tried at once.
+    what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds.
     """
 
     clock: Clock
@@ -99,10 +107,20 @@ class Kit(Struct, frozen=True, kw_only=True):
     secrets: Secrets
     registry: Callable[[], RegistrySnapshot]
     retry: Callable[[str], None] = _nobody
+    time_to_live: float = 60.0
+
+
+def _anything(_: Any) -> None:  # noqa: ANN401 - the plug-in's own type
+    """Be content."""
 
 
 class Plugin(Struct, frozen=True, kw_only=True):
-    """What an entry point names: the type of its table in the TOML (defaults included), and how to open it."""
+    """What an entry point names: the type of its table in the TOML (defaults included), and how to open it.
+
+    ``check`` is what `config check` asks beyond the type: it may read files, and raises ``ConfigError`` for what
+    ``open`` would refuse.
+    """
 
     config: type[Struct]
     open: Callable[[Any, Kit], AbstractAsyncContextManager[Target]]
+    check: Callable[[Any], None] = _anything

@@ -10,10 +10,20 @@ from pathlib import Path
 
 from gladys_companion.errors import ConfigError
 
-__all__ = ["listening"]
+__all__ = ["check_length", "listening"]
 
 LONGEST_PATH = 103  # bytes: sun_path less its end and ".new"
 MODE = 0o660  # whoever is in the group may do everything
+
+
+def check_length(path: Path) -> None:
+    """Return if the system can take the path of a socket.
+
+    Raises:
+        ConfigError: it is too long.
+    """
+    if len(bytes(path)) > LONGEST_PATH:
+        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
 
 
 @asynccontextmanager
@@ -23,8 +33,7 @@ async def listening(path: Path) -> AsyncIterator[socket.socket]:
     Raises:
         ConfigError: the path is too long, or its directory can not be written.
     """
-    if len(bytes(path)) > LONGEST_PATH:
-        raise ConfigError(f"The socket path {path} is too long for the system; name a shorter runtime_directory.")
+    check_length(path)
     try:
         listener = await asyncio.to_thread(_bind, path)
     except OSError as error:

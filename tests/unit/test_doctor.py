@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 6
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 7
     assert "for 2 hours" in found(WELL, "gateway").says
 
 
@@ -102,3 +102,14 @@ def test_gladys_and_plug_ins() -> None:
     assert found(replace(WELL, plugins=(away,)), "gladys").says.startswith("Gladys can not be told now: The broker")
     broken = PluginStatus(name="wled", group="drivers", status="failing", reason="It raised.")
     assert found(replace(WELL, plugins=(broken, GLADYS)), "plugins").says == "wled: It raised."
+
+
+def test_devices_that_do_not_answer() -> None:
+    """A device that its driver can not reach is told, in the driver's words."""
+    check = found(replace(WELL, troubles=("Lamp can not be reached: connection refused.",)), "devices")
+    assert (check.state, check.says) == ("warn", "Lamp can not be reached: connection refused.")
+
+
+def test_numbers_and_their_nouns() -> None:
+    """One is one."""
+    assert found(WELL, "store").says.endswith("7 events, 1 device.")

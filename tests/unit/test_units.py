@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gladys_companion.errors import ConfigError
+from gladys_companion.errors import AddressInUse, ConfigError
+from gladys_companion.sinks.gladys import PASSWORD
 from tests.needs import needs, program
 
 FOLDER = Path(__file__).parents[2] / "systemd"
@@ -76,8 +77,18 @@ def test_only_a_person_can_mend_a_configuration(unit: str) -> None:
     """A service that ended over its configuration is not started again in a loop; after all else it is, for ever."""
     settings = _settings(unit)
     assert settings["Service"]["RestartPreventExitStatus"] == str(ConfigError.exit_code)
+    assert AddressInUse.exit_code != ConfigError.exit_code
     assert settings["Service"]["Restart"] == "on-failure"
     assert settings["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_secrets_have_the_names_that_the_program_asks_for() -> None:
+    """What the unit shows how to load is what the program reads."""
+    text = (FOLDER / "gladys-companion.service").read_text(encoding="utf-8")
+    assert re.findall(r"^#LoadCredential=([^:]+):", text, re.MULTILINE) == [PASSWORD]
+    text = (FOLDER / "gladys-companion-gateway.service").read_text(encoding="utf-8")
+    names = re.findall(r"^#LoadCredential=([^:]+):", text, re.MULTILINE)
+    assert set(re.findall(r"/run/credentials/[^/]+/([a-z-]+)", text)) <= set(names)
 
 
 def test_one_service_leaves_the_other_its_socket() -> None:

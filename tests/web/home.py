@@ -26,12 +26,16 @@ class QuietHost:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.link = LinkStatus(state="unpaired")
+        self.silent: set[str] = set()
 
     def vitals(self) -> Vitals:
         return Vitals(link=self.link, mdns=MdnsStatus(state="off"))
 
     def scan(self) -> tuple[Seen, ...]:
         return (Seen(type="_wled._tcp.local.", name="WLED", state="followed", says="It answers."),)
+
+    def trouble(self, device_id: str) -> str | None:
+        return "It does not answer." if device_id in self.silent else None
 
     async def pair(self, wish: Pair) -> Paired:
         if wish.code != "ABCDEFGH":
@@ -61,7 +65,7 @@ async def open_home(directory: Path) -> AsyncIterator[Service]:
     config = home_config(directory)
     async with open_store(Path(config.state_directory, "companion.db"), MIGRATIONS) as store:
         registry = await open_registry(store, wake=lambda _: None)
-        intake = Intake(store, registry.plan, wake=lambda _: None)
+        intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None)
         yield Service(
             config=config,
             store=store,

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from gladys_companion.cli.client import Client
 from gladys_companion.web.server import open_socket, socket_path
 from tests.command_line import run, run_here
 from tests.web.home import open_home
@@ -42,6 +46,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[None]:
 
 
 OFFLINE = pytest.mark.may_block("a command has a loop of its own, with nobody else on it")
+KEYS = ["01912d68-783e-7a01-8ea6-2f5b7a0f3c5d", "01912d68-783e-7a01-8ea6-2f5b7a0f3c5e"]
 ADD = ("devices", "add", "Phone", "--feature", "mqtt:phone", "--category", "presence-sensor", "--max", "5")
 
 
@@ -53,17 +58,19 @@ async def test_commands_talk_to_the_daemon(config: str) -> None:
     assert receipt["outcome"] == "delivered"
     assert "virtual: verified" in (await run(config, "devices", "set", "mqtt:phone", "3")).out
     listed = (await run(config, "devices", "list")).out.splitlines()
-    assert listed[1].split()[:5] == ["Phone", "virtual", "here", "mqtt:phone", "3"]
+    assert listed[1].split()[:6] == ["virtual:phone", "Phone", "virtual", "here", "mqtt:phone", "3"]
     assert "presence-sensor/unknown" in (await run(config, "devices", "show", "virtual:phone")).out
     events = (await run(config, "events", "list", "--json", "--limit", "1")).json()
     assert [event["value"] for event in events] == [3]
     assert "journal" in (await run(config, "events", "show", events[0]["id"])).out
     assert (await run(config, "events", "replay", events[0]["id"])).out.startswith("delivered, event ")
     assert len((await run(config, "events", "list")).out.splitlines()) == 4
-    assert (await run(config, "devices", "rename", "virtual:phone", "Mine")).code == 0
+    assert (await run(config, "devices", "rename", "phone", "Mine")).code == 0
     assert (await run(config, "alias", "add", "nfc:door", "mqtt:phone")).out == "nfc:door means mqtt:phone now.\n"
     assert (await run(config, "alias", "list", "--json")).json()[0]["device"] == "Mine"
-    assert (await run(config, "devices", "expose", "nfc:door", "--key", "k")).code == 0
+    for keys in (KEYS[:1], KEYS):
+        exposed = await run(config, "devices", "expose", "nfc:door", "--key", keys[-1])
+        assert exposed.out == f"mqtt:phone may be commanded from outside by {', '.join(keys)} now.\n"
     assert (await run(config, "devices", "expose", "nfc:door", "--remove")).code == 0
     assert (await run(config, "alias", "remove", "nfc:door")).code == 0
     assert (await run(config, "devices", "forget", "virtual:phone", "--yes")).code == 0
@@ -87,11 +94,55 @@ async def test_status_doctor_and_pairing(config: str) -> None:
 
 
 @pytest.mark.usefixtures("daemon")
+async def test_devices_are_meant_by_their_name(config: str) -> None:
+    """A name that only one device has will do; else the ids are told that may have been meant."""
+    await run(config, *ADD)
+    assert (await run(config, "devices", "set", "phone", "-5")).out.startswith("delivered")
+    assert (await run(config, "devices", "list", "--json")).json()[0]["features"][0]["value"] == -5
+    assert "Similar are: virtual:phone" in (await run(config, "devices", "show", "virtual:fone")).err
+    assert "Similar are: mqtt:phone" in (await run(config, "devices", "set", "mqtt:fone", "1")).err
+    await run(config, "devices", "add", "PHONE", "--id", "virtual:2", "--feature", "a", "--feature", "b")
+    assert "2 devices are called 'phone': " in (await run(config, "devices", "show", "phone")).err
+    await run(config, "devices", "rename", "virtual:2", "Other")
+    assert "Other has several features: a, b." in (await run(config, "devices", "set", "other", "1")).err
+    assert (await run(config, "devices", "forget", "other", "--yes")).out == "Other (virtual:2) is forgotten.\n"
+
+
+@pytest.mark.usefixtures("daemon")
+async def test_tables_stay_readable(config: str) -> None:
+    """An id of 64 KiB is cut where people look, and whole where programs do."""
+    long = "x" * 65_000
+    await run(config, "devices", "add", "Long", "--feature", long)
+    assert (await run(config, "devices", "set", "long", "1")).code == 0
+    listed = await run(config, "events", "list")
+    assert f"{'x' * 59}…" in listed.out
+    assert len(listed.out) < 1000
+    assert (await run(config, "events", "list", "--json")).json()[0]["external_id"] == long
+
+
+async def test_process_that_hangs(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command does not wait for ever on a process that takes the connection and never answers."""
+    monkeypatch.setattr(Client.ask, "__kwdefaults__", {"within": 0.1})
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(tmp_path / "run" / "daemon.sock"))
+        frozen.listen()
+        ended = await run(config, "status")
+    assert (ended.code, "did not answer within 0.1 s" in ended.err) == (69, True)
+
+
+@pytest.mark.usefixtures("daemon")
 async def test_mistakes_are_one_sentence_with_a_code(config: str) -> None:
     """What the daemon refuses arrives as its own sentence and code, and never as a traceback."""
+    await run(config, *ADD)
     for arguments, code, word in (
         (("devices", "show", "none"), 65, "[DEVICE_NOT_FOUND]"),
+        (("devices", "forget", "none"), 65, "[DEVICE_NOT_FOUND]"),
         (("devices", "set", "none", "1"), 65, "[DEVICE_FEATURE_NOT_FOUND]"),
+        (("devices", "rename", "virtual:phone", ""), 65, "name is empty. [INVALID_FIELD]"),
+        (("devices", "add", "", "--feature", "x"), 65, "name is empty. [INVALID_FIELD]"),
+        (("devices", "expose", "mqtt:phone", "--key", "k"), 65, "`gladys-companion gateway key list` shows the ids."),
+        (("devices", "expose", "mqtt:phone", "--key", "k", "--remove"), 64, "leave --key out"),
         (("alias", "remove", "none"), 65, "[ALIAS_NOT_FOUND]"),
         (("events", "show", "none"), 65, "[EVENT_NOT_FOUND]"),
         (("devices", "nothing"), 64, "No such command"),
@@ -138,6 +189,73 @@ def test_without_a_daemon_the_database_is_used(config: str, tmp_path: Path) -> N
     assert doctor.code == 1
     assert "is sound" in doctor.out
     assert run_here(config, "unpair").code == 0
+
+
+@OFFLINE
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_restores_what_the_service_could_not_read(config: str, tmp_path: Path) -> None:
+    """A backup in root's home, which nobody else may enter, is restored, and belongs to the database's owner."""
+    assert run_here(config, *ADD).code == 0
+    tmp_path.chmod(0o711)
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    assert run_here(config, "backup", str(private / "home.db")).code == 0
+    for path in (tmp_path / "state", *(tmp_path / "state").iterdir()):
+        os.chown(path, 12345, 12345)
+    tops = [path for path in tmp_path.parents if not path.stat().st_mode & 0o001]
+    modes = [(path, path.stat().st_mode) for path in tops]
+    for path, mode in modes:
+        path.chmod(mode | 0o011)
+    try:
+        restored = run_here(config, "restore", str(private / "home.db"))
+    finally:
+        for path, mode in modes:
+            path.chmod(mode)
+    assert restored.code == 0, restored.err
+    found = {path.name: path.stat().st_uid for path in (tmp_path / "state").iterdir()}
+    assert set(found.values()) == {12345}
+    assert not [name for name in found if name.startswith(".restore")]
+
+
+@OFFLINE
+def test_what_is_no_backup_is_told_apart(config: str, tmp_path: Path) -> None:
+    """Damaged, and the gateway's, are different sentences."""
+    assert run_here(config, *ADD).code == 0
+    assert run_here(config, "gateway", "home", "create", "Cabin").code == 0
+    shutil.copy(tmp_path / "state" / "gateway.db", tmp_path / "other.db")
+    assert "is the gateway's database" in run_here(config, "restore", str(tmp_path / "other.db")).err
+    (tmp_path / "junk.db").write_bytes(b"junk" * 1000)
+    assert "is not a backup of this program" in run_here(config, "restore", str(tmp_path / "junk.db")).err
+
+
+@OFFLINE
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("[link]\nca_certificate = '/nowhere.pem'\n", "[link] ca_certificate: /nowhere.pem can not be read"),
+        ("[link]\nca_certificate = '/dev/null'\n", "/dev/null holds no certificate"),
+        ("[gateway]\ntls_certificate = '/nowhere.pem'\ntls_key = '/nowhere.pem'\n", "[gateway] tls_certificate: "),
+        ("[gateway]\ntls_certificate = '/dev/null'\ntls_key = '/dev/null'\n", "are not a certificate and its key"),
+        ("[sinks.gladys]\nmqtt_password_file = '/nowhere'\n", "it needs mqtt_username"),
+        ("[sinks.gladys]\nmqtt_username = 'a'\nmqtt_password_file = '/nowhere'\n", "/nowhere can not be read"),
+        ("[sinks.gladys]\ntls = true\nca_certificate = '/nowhere'\n", "[sinks.gladys] ca_certificate"),
+    ],
+)
+def test_files_that_are_named_are_checked(config: str, tmp_path: Path, more: str, says: str) -> None:
+    """`config check` refuses what `run` and `gateway run` would, with the same exit code."""
+    with (tmp_path / "config.toml").open("a") as file:
+        file.write(more)
+    ended = run_here(config, "config", "check")
+    assert (ended.code, says in ended.err) == (78, True), ended.err
+
+
+@OFFLINE
+def test_doctor_knows_who_asks(config: str, tmp_path: Path) -> None:
+    """Where whoever asks can not run it, the doctor says so."""
+    file = tmp_path / "config.toml"
+    file.write_text(f"state_directory = '{file}/a'\nruntime_directory = '{file}/b'\n")
+    checks = {one["name"]: one["state"] for one in run_here(config, "doctor", "--json").json()}
+    assert (checks["state_directory"], checks["runtime_directory"]) == ("fail", "fail")
 
 
 @OFFLINE

@@ -15,13 +15,15 @@ import pytest
 from aiohttp import web
 
 from gladys_companion.config import Local
-from gladys_companion.errors import ConfigError
+from gladys_companion.errors import AddressInUse, ConfigError
+from gladys_companion.model import Event
 from gladys_companion.web import views
 from gladys_companion.web.routes import ROUTES
 from gladys_companion.web.server import loopback_app, open_local, open_socket, socket_app, socket_path
 from gladys_companion.web.service import Service
-from tests.web.home import open_home
+from tests.web.home import QuietHost, open_home
 
+KEY = "01912d68-783e-7a01-8ea6-2f5b7a0f3c5d"
 LAMP = {
     "name": "My <b>phone</b>",
     "features": [{"external_id": "mqtt:my/phone?x=1", "category": "presence-sensor", "type": "push", "max": 5}],
@@ -110,11 +112,14 @@ async def test_aliases_and_exposure(client: aiohttp.ClientSession) -> None:
     await ask(client, "POST", "/api/devices", LAMP)
     own, alias = "mqtt:my/phone?x=1", "mqtt:ä/ö"
     assert await ask(client, "POST", "/api/aliases", {"alias": alias, "external_id": own}) == (200, {})
-    assert await ask(client, "POST", "/api/expose", {"external_id": alias, "key_ids": ["k"]}) == (200, {})
+    exposed = {"external_id": own, "key_ids": [KEY]}
+    assert await ask(client, "POST", "/api/expose", {**exposed, "external_id": alias}) == (200, exposed)
+    status, refused = await ask(client, "POST", "/api/expose", {"external_id": own, "key_ids": ["My phone"]})
+    assert (status, refused["field"], "gateway key list" in refused["error_message"]) == (422, "key_ids", True)
     [listed] = (await ask(client, "GET", "/api/aliases"))[1]
     assert listed == {"alias": alias, "external_id": own, "device": "My <b>phone</b>"}
     [device] = (await ask(client, "GET", "/api/devices"))[1]
-    assert (device["features"][0]["exposed"], device["features"][0]["aliases"]) == (["k"], [alias])
+    assert (device["features"][0]["exposed"], device["features"][0]["aliases"]) == ([KEY], [alias])
     assert await ask(client, "DELETE", "/api/expose?external_id=mqtt:my/phone%3Fx=1") == (200, {})
     assert await ask(client, "DELETE", "/api/aliases/mqtt:%C3%A4%2F%C3%B6") == (200, {})
     assert (await ask(client, "DELETE", "/api/aliases/x"))[1]["error_code"] == "ALIAS_NOT_FOUND"
@@ -173,6 +178,60 @@ async def test_body_that_is_not_json_is_told(client: aiohttp.ClientSession) -> N
             assert (await response.json())["error_code"] == code
 
 
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"name": "x"}, "features", "features is missing."),
+        ({**LAMP, "nmae": 1}, "nmae", "There is no field 'nmae'."),
+        ({**LAMP, "name": ""}, "name", "name is empty."),
+        ({**LAMP, "name": "x" * 201}, "name", "name has more than 200 characters."),
+        ({**LAMP, "name": 1}, "name", "name: expected str, got int."),
+        ({"name": "x", "features": [{}]}, "features[0].external_id", "features[0].external_id is missing."),
+    ],
+)
+async def test_field_that_is_wrong_is_named(client: aiohttp.ClientSession, body: object, field: str, says: str) -> None:
+    """The sentence names the field, and what is wrong with it."""
+    status, answer = await ask(client, "POST", "/api/devices", body)
+    assert (status, answer["field"], answer["error_message"]) == (422, field, says)
+
+
+async def test_state_that_there_is_not(client: aiohttp.ClientSession) -> None:
+    """A list of events in a state that does not exist is a mistake, and not empty."""
+    assert (await ask(client, "GET", "/api/events?state=unbound"))[0] == 200
+    status, answer = await ask(client, "GET", "/api/events?state=foo")
+    assert (status, answer["field"]) == (422, "state")
+
+
+async def test_stream_tells_what_was_bound(client: aiohttp.ClientSession, service: Service) -> None:
+    """An event that waited for a meaning is told again when it has got one."""
+    async with client.get("/api/events/stream") as stream:
+        await service.intake.submit(
+            Event(
+                id="e",
+                origin="gateway",
+                at=1.0,
+                received_at=1.0,
+                external_id="nfc:door",
+                value=1.0,
+                deadline=0.0,
+                boot="b",
+            )
+        )
+        rows = [json.loads((await stream.content.readuntil(b"\n\n")).removeprefix(b"data: "))]
+        await service.add_device(msgspec.convert({**LAMP, "features": [{"external_id": "nfc:door"}]}, views.AddDevice))
+        rows.append(json.loads((await stream.content.readuntil(b"\n\n")).removeprefix(b"data: ")))
+    assert [(row["id"], row["state"]) for row in rows] == [("e", "unbound"), ("e", "planned")]
+
+
+async def test_device_that_does_not_answer_says_why(client: aiohttp.ClientSession, service: Service) -> None:
+    """What its driver says of a device stands beside it."""
+    await ask(client, "POST", "/api/devices", LAMP)
+    assert (await ask(client, "GET", "/api/devices"))[1][0]["trouble"] is None
+    assert isinstance(service.host, QuietHost)
+    service.host.silent.add("virtual:my-b-phone-b")
+    assert (await ask(client, "GET", "/api/devices"))[1][0]["trouble"] == "It does not answer."
+
+
 async def test_same_id_twice_is_refused(client: aiohttp.ClientSession) -> None:
     """Neither a device nor an external id is taken over by another."""
     await ask(client, "POST", "/api/devices", LAMP)
@@ -188,6 +247,7 @@ async def test_loopback_only_reads(visitor: aiohttp.ClientSession, service: Serv
             status, answer = await ask(visitor, route.method, path, {})
             assert (status, answer["error_code"]) in {(404, "ROUTE_NOT_FOUND"), (405, "METHOD_NOT_ALLOWED")}, path
     assert service.registry.snapshot.devices == {}
+    assert str(socket_path(service.config)) in (await ask(visitor, "POST", "/api/devices", {}))[1]["error_message"]
     assert (await ask(visitor, "GET", "/api/doctor"))[1][0]["name"] == "store"
 
 
@@ -219,6 +279,8 @@ async def test_names_that_were_rebound_are_refused(visitor: aiohttp.ClientSessio
     """Only the names of this machine's own loopback open the page."""
     async with visitor.get("/api/status", headers={"Host": host}) as response:
         assert response.status == status
+        if status == 421:
+            assert f"127.0.0.1:{visitor._base_url.port}/" in (await response.json())["error_message"]  # type: ignore[union-attr]  # aiohttp tells it nowhere else
 
 
 async def test_other_addresses_are_refused(service: Service) -> None:
@@ -227,6 +289,16 @@ async def test_other_addresses_are_refused(service: Service) -> None:
     with pytest.raises(ConfigError, match="no password"):
         async with open_local(msgspec.structs.replace(service, config=config)):
             pass
+
+
+async def test_address_that_is_taken(service: Service) -> None:
+    """Another program on our port is no mistake in the file: a later start may go well."""
+    async with open_local(service) as (host, port):
+        config = msgspec.structs.replace(service.config, local=Local(listen=f"{host}:{port}"))
+        with pytest.raises(AddressInUse, match="another program") as refused:
+            async with open_local(msgspec.structs.replace(service, config=config)):
+                pass
+        assert refused.value.exit_code == 75
 
 
 async def test_socket_of_a_dead_process_is_replaced(service: Service, tmp_path: Path) -> None:

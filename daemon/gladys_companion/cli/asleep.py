@@ -41,6 +41,9 @@ class _Asleep:
     def scan(self) -> tuple[Seen, ...]:
         return ()
 
+    def trouble(self, _: str) -> str | None:
+        return None
+
     async def pair(self, wish: Pair) -> Paired:
         context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
         async with aiohttp.ClientSession() as http:
@@ -71,7 +74,7 @@ async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
     with tempfile.TemporaryDirectory(prefix="gladys-companion-") as directory:
         async with open_store(path, MIGRATIONS) as store:
             registry = await open_registry(store, wake=lambda _: None)
-            intake = Intake(store, registry.plan, wake=lambda _: None, settle_within=0)
+            intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None, settle_within=0)
             service = Service(
                 config=config,
                 store=store,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -13,7 +17,8 @@ from gladys_companion.cli.daemon import database, home
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import Config
-from gladys_companion.errors import StoreError, StoreLocked
+from gladys_companion.errors import StoreCorrupt, StoreError, StoreLocked
+from gladys_companion.gateway.schema import MIGRATIONS as GATEWAY
 from gladys_companion.store.backup import check
 from gladys_companion.store.backup import restore as restore_file
 from gladys_companion.store.schema import MIGRATIONS
@@ -63,9 +68,40 @@ def restore(settings: Settings, file: Path) -> None:
     config = settings.config()
     asyncio.run(_refuse_if_running(config))
     path = database(config)
-    with as_owner(path.parent):
-        former = restore_file(file, path, MIGRATIONS)
+    with _readable(file, path.parent) as copy:
+        former = restore_file(copy, path, MIGRATIONS)
     click.echo(f"{path} is the backup now." + (f" The former one is {former}." if former else ""))
+
+
+@contextmanager
+def _readable(file: Path, directory: Path) -> Iterator[Path]:
+    """Check a backup with the rights of who calls; give a copy that the directory's owner may read, and be that owner.
+
+    Raises:
+        StoreError: it can not be read, is damaged, or is none of this program.
+    """
+    with ExitStack() as stack:
+        try:
+            sources = [(suffix, stack.enter_context(Path(f"{file}{suffix}").open("rb"))) for suffix in _parts(file)]
+        except OSError as error:
+            raise StoreError(f"{file} can not be read: {error.strerror}.") from error
+        if {migration.name for migration in GATEWAY._migrations} & set(check(file)):  # noqa: SLF001 - offers no list
+            raise StoreCorrupt(f"{file} is the gateway's database, not the home's. Stop the gateway and copy it back.")
+        stack.enter_context(as_owner(directory))
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".restore-", dir=directory)))
+            for suffix, source in sources:
+                with Path(folder, f"{file.name}{suffix}").open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+        except OSError as error:
+            raise StoreError(f"{directory} can not be written: {error.strerror}.") from error
+        yield Path(folder, file.name)
+
+
+def _parts(file: Path) -> list[str]:
+    """Return the endings of a database's files: what was not closed in order has a log beside it."""
+    return ["", *(["-wal"] if Path(f"{file}-wal").exists() else [])]
 
 
 async def _refuse_if_running(config: Config) -> None:

@@ -14,11 +14,22 @@ from multidict import istr
 
 from gladys_companion.errors import AuthError, CompanionError, Unavailable
 
-__all__ = ["NOT_RUNNING", "Client", "Refused", "connect"]
+__all__ = ["ANSWER_WITHIN", "NOT_RUNNING", "Client", "Refused", "connect"]
 
 NOT_RUNNING = "The daemon does not run. Start it: `systemctl start gladys-companion`, or `gladys-companion run`."
 
-REFUSALS = (("STORE", 74), ("CONFIG", 78), ("PAIRING", 77), ("AUTH", 77), ("UNAVAILABLE", 69), ("PROTOCOL", 76))
+REFUSALS = (
+    ("STORE", 74),
+    ("CONFIG", 78),
+    ("PAIRING", 77),
+    ("AUTH", 77),
+    ("UNAVAILABLE", 69),
+    ("PROTOCOL", 76),
+    ("GATEWAY_REFUSED", 76),
+    ("TOO_MANY_REQUESTS", 75),
+)
+ANSWER_WITHIN = 10.0
+FROZEN_AFTER = 60.0  # of a stream, in which something comes every 15 s, and of a copy, which is made before it comes
 SERVER_FAILED = 500
 
 
@@ -39,18 +50,28 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Return the decoded answer.
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        within: float = ANSWER_WITHIN,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return the decoded answer, which has ``within`` seconds to come.
 
         Raises:
             Refused: the process said no.
-            Unavailable: it went away.
+            Unavailable: it went away, or hangs.
         """
         data = None if body is None else msgspec.json.encode(body)
         headers = {istr("Content-Type"): "application/json"} if data else None
         try:
-            async with self._session.request(method, path, data=data, headers=headers) as response:
+            timeout = aiohttp.ClientTimeout(total=within)
+            async with self._session.request(method, path, data=data, headers=headers, timeout=timeout) as response:
                 return await _checked(response)
+        except TimeoutError as error:
+            raise _hangs(within) from error
         except aiohttp.ClientError as error:
             raise Unavailable("The process ended before it answered.") from error
 
@@ -67,6 +88,8 @@ class Client:
                 async for line in response.content:
                     if line.startswith(b"data: "):
                         yield msgspec.json.decode(line[6:])
+        except TimeoutError as error:
+            raise _hangs(FROZEN_AFTER) from error
         except aiohttp.ClientError as error:
             raise Unavailable("The process ended.") from error
         raise Unavailable("The process ended.")
@@ -84,8 +107,14 @@ class Client:
                     await _checked(response)
                 async for chunk in response.content.iter_any():
                     yield chunk
+        except TimeoutError as error:
+            raise _hangs(FROZEN_AFTER) from error
         except aiohttp.ClientError as error:
             raise Unavailable("The process ended in the middle of its answer.") from error
+
+
+def _hangs(seconds: float) -> Unavailable:
+    return Unavailable(f"The process runs, but did not answer within {seconds:g} s. Is it stopped? Restart it.")
 
 
 async def _checked(response: aiohttp.ClientResponse) -> Any:  # noqa: ANN401 - JSON
@@ -117,6 +146,6 @@ async def connect(path: Path) -> AsyncIterator[Client | None]:
         return
     writer.close()
     connector = aiohttp.UnixConnector(str(path))
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=FROZEN_AFTER)
     async with aiohttp.ClientSession("http://process", connector=connector, timeout=timeout) as session:
         yield Client(session)

@@ -58,13 +58,12 @@ def _print(trace: dict[str, Any]) -> None:
 
 
 async def _stay(running: Demo, *, as_json: bool) -> None:
-    if not as_json:
-        click.echo(f"\nLook:  {running.page}")
-        click.echo(f"\nTry:   curl {running.url}/v1/api/device/state/{running.key} \\")
-        click.echo(f"""         -d '{{"device_feature_external_id": "{ALIAS}", "state": 0}}'""")
-        click.echo("\nThe lamp (Ctrl-C ends all this):")
+    # With --json what is not the trace goes to stderr, so that a program can read the rest.
+    click.echo(f"\nLook:  {running.page}", err=as_json)
+    click.echo(f"\nTry:   curl {running.url}/v1/api/device/state/{running.key} \\", err=as_json)
+    click.echo(f"""         -d '{{"device_feature_external_id": "{ALIAS}", "state": 0}}'""", err=as_json)
+    click.echo("\nThe lamp (Ctrl-C ends all this):", err=as_json)
     while True:
-        if not as_json:
-            state = running.lamp.state
-            click.echo(f"  {'on' if state['on'] else 'off'}, brightness {state['bri']} of 255")
+        state = running.lamp.state
+        click.echo(f"  {'on' if state['on'] else 'off'}, brightness {state['bri']} of 255", err=as_json)
         await running.changed()

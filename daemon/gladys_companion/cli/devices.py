@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from gladys_companion.cli.client import Client
+from gladys_companion.cli.client import ANSWER_WITHIN, Client
 from gladys_companion.cli.daemon import ask
-from gladys_companion.cli.output import json_option, print_json, print_table, value, when
+from gladys_companion.cli.names import find_device, find_feature
+from gladys_companion.cli.output import json_option, number, print_json, print_receipt, print_table, value, when
 from gladys_companion.cli.settings import Settings
-from gladys_companion.errors import RequestError
 
 __all__ = ["devices"]
 
@@ -43,12 +42,19 @@ def list_(settings: Settings, as_json: bool) -> None:
         return
     rows = []
     for one in found:
-        name, state = one["name"], "away" if one["away_since"] else "here"
+        told: tuple[str, ...] = (one["id"], one["name"], one["driver"], _presence(one))
         for feature in one["features"] or [None]:
             shown = (feature["external_id"], value(feature), when(feature["value_at"])) if feature else ("", "", "")
-            rows.append((name, one["driver"], state, *shown))
-            name = ""
-    print_table(("DEVICE", "DRIVER", "", "EXTERNAL ID", "VALUE", "AT"), rows, "No devices yet. `scan` looks for some.")
+            rows.append((*told, *shown))
+            told = ("", "", "", "")
+    heads = ("DEVICE", "NAME", "DRIVER", "", "EXTERNAL ID", "VALUE", "AT")
+    print_table(heads, rows, "No devices yet. `scan` looks for some.")
+
+
+def _presence(device: dict[str, Any]) -> str:
+    if device["away_since"]:
+        return "away"
+    return "silent" if device["trouble"] else "here"
 
 
 @devices.command()
@@ -56,8 +62,8 @@ def list_(settings: Settings, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show(settings: Settings, device: str, as_json: bool) -> None:
-    """Show one device by its id, with all that is known of it."""
-    found = _do(settings, "GET", _path(device))
+    """Show one device, by its id or name, with all that is known of it."""
+    found = ask(settings.config(), lambda client: find_device(client, device))
     if as_json:
         print_json(found)
         return
@@ -65,6 +71,8 @@ def show(settings: Settings, device: str, as_json: bool) -> None:
     seen = f"last seen {when(found['seen_at'])}" if found["seen_at"] else "never seen on the network"
     click.echo(f"{found['name']}  ({found['id']})")
     click.echo(", ".join(filter(None, (found["driver"], found["model"], where, seen))))
+    if found["trouble"]:
+        click.echo(f"It can not be reached now: {found['trouble']}")
     click.echo()
     rows = [
         (
@@ -85,7 +93,7 @@ def show(settings: Settings, device: str, as_json: bool) -> None:
 def _range(feature: dict[str, Any]) -> str:
     if feature["min"] is None and feature["max"] is None:
         return ""
-    low, high = ("" if end is None else f"{end:g}" for end in (feature["min"], feature["max"]))
+    low, high = ("" if end is None else number(end) for end in (feature["min"], feature["max"]))
     return f"{low}..{high}"
 
 
@@ -131,7 +139,12 @@ def add(
 @click.pass_obj
 def rename(settings: Settings, device: str, name: str) -> None:
     """Give a device a name that discovery never overwrites."""
-    found = _do(settings, "PATCH", _path(device), {"name": name})
+
+    async def work(client: Client) -> Any:  # noqa: ANN401 - JSON
+        known = await find_device(client, device)
+        return await client.ask("PATCH", _path(known["id"]), {"name": name})
+
+    found = ask(settings.config(), work)
     click.echo(f"{found['id']} is called {found['name']!r} now.")
 
 
@@ -144,35 +157,33 @@ def forget(settings: Settings, device: str, yes: bool) -> None:
 
     One that is still on the network comes back, as new.
     """
+    known = ask(settings.config(), lambda client: find_device(client, device))
+    called = f"{known['name']} ({known['id']})"
     if not yes:
-        click.confirm(f"Forget {device} with its history and aliases?", abort=True)
-    _do(settings, "DELETE", _path(device))
-    click.echo(f"{device} is forgotten.")
+        click.confirm(f"Forget {called} with its history and aliases?", abort=True)
+    _do(settings, "DELETE", _path(known["id"]))
+    click.echo(f"{called} is forgotten.")
 
 
-@devices.command("set")
+@devices.command("set", context_settings={"ignore_unknown_options": True})  # so that -5 is a value
 @click.argument("external_id")
 @click.argument("state", metavar="VALUE")
 @json_option
 @click.pass_obj
 def set_(settings: Settings, external_id: str, state: str, as_json: bool) -> None:
-    """Send VALUE (a number, on, off, or a text) to a feature, by its external id or an alias."""
+    """Send VALUE (a number, on, off, or a text) to a feature, by its external id, an alias, or its device's name."""
+    config = settings.config()
 
     async def work(client: Client) -> Any:  # noqa: ANN401 - JSON
-        device = await _device_of(client, external_id)
-        return await client.ask("POST", _path(device, "set"), {"external_id": external_id, "value": _state(state)})
+        device, feature = await find_feature(client, external_id)
+        wish = {"external_id": feature, "value": _state(state)}
+        return await client.ask("POST", _path(device, "set"), wish, within=ANSWER_WITHIN + config.link.settle_within)
 
-    receipt = ask(settings.config(), work)
+    receipt = ask(config, work)
     if as_json:
         print_json(receipt)
-        return
-    click.echo(
-        f"{receipt['outcome']} ({receipt['id']})" + (f": {receipt['warning']}" if receipt.get("warning") else "")
-    )
-    for target in receipt.get("targets", ()):
-        click.echo(
-            f"  {target['target']}: {target['state']}" + (f", {target['reason']}" if target.get("reason") else "")
-        )
+    else:
+        print_receipt(receipt)
 
 
 def _state(given: str) -> float | bool | str:
@@ -184,15 +195,6 @@ def _state(given: str) -> float | bool | str:
         return given
 
 
-async def _device_of(client: Client, external_id: str) -> str:
-    for device in await client.ask("GET", "/api/devices"):
-        for feature in device["features"]:
-            if external_id == feature["external_id"] or external_id in feature["aliases"]:
-                found: str = device["id"]
-                return found
-    raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", f"No device feature {external_id!r} is known here.")
-
-
 @devices.command()
 @click.argument("external_id")
 @click.option("--key", "keys", multiple=True, help="The id of a key that may command it. [default: every key]")
@@ -201,13 +203,18 @@ async def _device_of(client: Client, external_id: str) -> str:
 def expose(settings: Settings, external_id: str, keys: tuple[str, ...], remove: bool) -> None:
     """Let phones command a feature from outside, or with --remove no longer.
 
-    Locks, garage doors, alarms and covers need --key.
+    A key that is named is added to those that may already. Locks, garage doors, alarms and covers need --key.
     """
-    work: Callable[[Client], Awaitable[Any]]
-    if remove:
-        work = lambda client: client.ask("DELETE", f"/api/expose?external_id={quote(external_id, safe='')}")  # noqa: E731
-    else:
-        work = lambda client: client.ask("POST", "/api/expose", {"external_id": external_id, "key_ids": keys})  # noqa: E731
-    ask(settings.config(), work)
-    who = "no key" if remove else ", ".join(keys) or "every key"
-    click.echo(f"{external_id} may be commanded by {who} from outside now.")
+    if remove and keys:
+        raise click.UsageError("--remove takes every exposure back: leave --key out, then expose it to others anew.")
+
+    async def work(client: Client) -> Any:  # noqa: ANN401 - JSON
+        _, feature = await find_feature(client, external_id)
+        if remove:
+            await client.ask("DELETE", f"/api/expose?external_id={quote(feature, safe='')}")
+            return {"external_id": feature, "key_ids": []}
+        return await client.ask("POST", "/api/expose", {"external_id": feature, "key_ids": keys})
+
+    found = ask(settings.config(), work)
+    who = "every key" if "*" in found["key_ids"] else ", ".join(found["key_ids"]) or "no key"
+    click.echo(f"{found['external_id']} may be commanded from outside by {who} now.")

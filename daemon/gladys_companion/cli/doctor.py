@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from gladys_companion.cli.check import check_plugins
+from gladys_companion.cli.check import check_all
 from gladys_companion.cli.client import NOT_RUNNING, connect
 from gladys_companion.cli.daemon import database
 from gladys_companion.cli.output import json_option, print_json, print_table
@@ -44,7 +46,7 @@ def doctor(settings: Settings, as_json: bool) -> None:
 def _examine(settings: Settings) -> list[Check]:
     try:
         config = settings.config()
-        check_plugins(config)
+        check_all(config)
     except ConfigError as error:
         todo = "Mend it; `gladys-companion config check` says when it is right."
         return [Check(name="config", state="fail", says=str(error), todo=todo)]
@@ -61,7 +63,32 @@ async def _daemon(config: Config) -> list[Check]:
                 return msgspec.convert(told, list[Check])
     except CompanionError as error:
         return [Check(name="daemon", state="fail", says=str(error), todo="Then ask again.")]
-    return [_store(config), Check(name="daemon", state="fail", says=NOT_RUNNING, todo="Start it, then ask again.")]
+    directories = _directories(config)
+    return [
+        *directories,
+        _store(config),
+        Check(name="daemon", state="fail", says=NOT_RUNNING, todo="Start it, then ask again."),
+    ]
+
+
+def _directories(config: Config) -> list[Check]:
+    """Return a finding for each directory of the daemon that whoever asks could not run it in."""
+    found = []
+    for option in ("state_directory", "runtime_directory"):
+        directory = Path(getattr(config, option))
+        there = next(one for one in (directory, *directory.absolute().parents) if _exists(one))
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+            says = f"You can not write {there}, which {option} = {str(directory)!r} needs."
+            todo = "Start the service, which has its own user, or name a directory of yours in a file for --config."
+            found.append(Check(name=option, state="fail", says=says, todo=todo))
+    return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _store(config: Config) -> Check:
@@ -70,6 +97,9 @@ def _store(config: Config) -> Check:
         if not path.exists():
             return Check(name="store", state="ok", says=f"There is no {path} yet: it is made at the first start.")
         with as_owner(path.parent):
+            if not os.access(path, os.R_OK, effective_ids=True):
+                todo = "Ask with `sudo gladys-companion doctor`."
+                return Check(name="store", state="warn", says=f"{path} is not yours to read.", todo=todo)
             check(path)
     except (CompanionError, OSError) as error:
         todo = "Restore a backup: `gladys-companion restore FILE`."

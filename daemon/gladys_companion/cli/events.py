@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import click
 import msgspec
 
+from gladys_companion.cli.client import ANSWER_WITHIN
 from gladys_companion.cli.daemon import ask, running
 from gladys_companion.cli.output import (
     json_option,
@@ -102,7 +103,9 @@ def follow(settings: Settings, as_json: bool) -> None:
 def replay(settings: Settings, event_id: str, as_json: bool) -> None:
     """Send an event's content again, now, as a new event."""
     path = f"/api/events/{quote(event_id, safe='')}/replay"
-    receipt = ask(settings.config(), lambda client: client.ask("POST", path))
+    config = settings.config()
+    within = ANSWER_WITHIN + config.link.settle_within
+    receipt = ask(config, lambda client: client.ask("POST", path, within=within))
     if as_json:
         print_json(receipt)
     else:

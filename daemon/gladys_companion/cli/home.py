@@ -13,8 +13,11 @@ from gladys_companion.cli.output import json_option, print_json, print_table, wh
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import Config
 from gladys_companion.errors import Unavailable
+from gladys_companion.web.doctor import counted
 
 __all__ = ["pair", "status", "unpair"]
+
+PAIR_WITHIN = 30.0  # the gateway has 20 s to answer
 
 
 @click.command()
@@ -42,17 +45,20 @@ async def _status(config: Config) -> dict[str, Any]:
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     link, mdns, counts = found["link"], found["mdns"], found["counts"]
+    url, why = link["url"] or "", link["reason"] or ""
     rows = [
         ("daemon", "running", f"version {found['version']}, pid {found['pid']}, since {when(found['started_at'])}"),
-        ("gateway", link["state"], " ".join(filter(None, (link["url"], link["reason"])))),
-        ("discovery", mdns["state"], mdns["reason"] or f"{mdns['services']} services seen"),
+        ("gateway", link["state"], " ".join(filter(None, (url if url not in why else "", why)))),
+        ("discovery", mdns["state"], mdns["reason"] or f"{counted(mdns['services'], 'service')} seen"),
     ]
     rows += [(one["name"], one["status"], one["reason"] or "") for one in found["plugins"]]
     if counts is None:
         rows.append(("store", "failing", found["store"]))
     else:
-        kept = f"{counts['events']} events, {counts['unbound']} unbound, {counts['pending']} deliveries waiting"
-        rows.append(("store", "open", f"{counts['devices']} devices, {counts['features']} features, {kept}"))
+        things = [counted(counts[f"{one}s"], one) for one in ("device", "feature", "event")]
+        waiting = counted(counts["pending"], "delivery", "deliveries")
+        rows.append(("store", "open", ", ".join((*things, f"{counts['unbound']} unbound", f"{waiting} waiting"))))
+    rows += [("device", "silent", says) for says in found["troubles"]]
     return rows
 
 
@@ -72,7 +78,7 @@ def pair(settings: Settings, url: str, code: str | None, name: str, as_json: boo
     if code is None:
         code = click.prompt("Pairing code", type=str)
     wish = {"url": url, "code": code, "name": name[:100]}
-    found = ask(settings.config(), lambda client: client.ask("POST", "/api/pair", wish))
+    found = ask(settings.config(), lambda client: client.ask("POST", "/api/pair", wish, within=PAIR_WITHIN))
     if as_json:
         print_json(found)
     else:

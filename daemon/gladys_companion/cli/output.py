@@ -11,8 +11,10 @@ import click
 import msgspec
 
 __all__ = [
+    "cut",
     "duration",
     "json_option",
+    "number",
     "print_json",
     "print_receipt",
     "print_table",
@@ -21,6 +23,9 @@ __all__ = [
     "value",
     "when",
 ]
+
+WIDEST = 60  # of a cell; the last of a row may be a sentence
+LONGEST = 400
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -38,13 +43,22 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], empty: s
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Return the lines of an aligned table; nothing from outside can move the cursor."""
-    cells = [list(heads), *([_plain(cell) for cell in row] for row in rows)]
+    cells = [list(heads), *(_cells(row) for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(padded).rstrip())
     return lines
+
+
+def _cells(row: Sequence[object]) -> list[str]:
+    return [cut(_plain(cell), WIDEST if index < len(row) - 1 else LONGEST) for index, cell in enumerate(row)]
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """Return a text, or its beginning when it is too long to look at; ``--json`` has all of it."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _plain(cell: object) -> str:
@@ -71,11 +85,16 @@ def duration(ms: float | None) -> str:
     return f"{ms / 1000:.1f} s"
 
 
+def number(one: float) -> str:
+    """Return a number as people write it, while that is not too long to read."""
+    return f"{one:.0f}" if one == round(one) and abs(one) < 1e15 else f"{one:.10g}"  # noqa: PLR2004
+
+
 def value(row: Mapping[str, Any]) -> str:
     """Return what a feature or an event has as value, with its unit if it has one."""
     if row.get("value") is not None:
         unit = row.get("unit")
-        return f"{row['value']:.10g}" + (f" {unit}" if unit else "")
+        return number(row["value"]) + (f" {unit}" if unit else "")
     return row.get("text") or ""
 
 
@@ -93,7 +112,7 @@ def print_trace(trace: Mapping[str, Any]) -> None:
     """Print an event hop by hop."""
     receipt = trace["receipt"]
     what = " = ".join(filter(None, (trace.get("external_id") or trace["kind"], value(trace))))
-    click.echo(f"{_plain(what)}  ({trace['id']})")
+    click.echo(f"{cut(_plain(what))}  ({trace['id']})")
     click.echo(f"from {trace['origin']}" + (f", key {_plain(trace['key_name'])}" if trace.get("key_name") else ""))
     click.echo(_plain(f"{receipt['outcome']}: {receipt.get('error_message') or receipt.get('warning') or 'as below'}"))
     click.echo()

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct, structs
@@ -61,11 +61,17 @@ def _steps(at: str) -> Keys:
     return tuple(match[1] or match[2] for match in _STEP.finditer(at))
 
 
-def _keys(type_: object, path: Keys) -> tuple[str, ...]:
-    """Return the keys that the struct at this path has, as far as it can be told."""
+def _type_at(type_: object, path: Keys) -> object:
+    """Return the type at this path, as far as it can be told; None where it can not."""
     for step in path:
         fields = {field.encode_name: field.type for field in structs.fields(type_)} if _is_struct(type_) else {}
         type_ = fields.get(step)
+    return type_
+
+
+def _keys(type_: object, path: Keys) -> tuple[str, ...]:
+    """Return the keys that the struct at this path has, as far as it can be told."""
+    type_ = _type_at(type_, path)
     return tuple(field.encode_name for field in structs.fields(type_)) if _is_struct(type_) else ()
 
 
@@ -78,6 +84,8 @@ def _explain(error: msgspec.ValidationError, type_: object) -> tuple[Keys, str]:
     match = _MESSAGE.fullmatch(str(error))
     what, at = (match["what"], match["at"] or "") if match else (str(error), "")
     path = _steps(at)
+    if what.startswith("Invalid enum value"):
+        return path, f"this is one of {', '.join(map(str, get_args(_type_at(type_, path))))}."
     if not (unknown := _UNKNOWN.fullmatch(what)):
         return path, what[0].lower() + what[1:].replace("`", "") + "."
     key, keys = unknown["key"], _keys(type_, path)

@@ -22,6 +22,7 @@ from gladys_companion.discovery.sightings import Key, Sightings
 from gladys_companion.errors import CompanionError, Rejected, RequestError, StoreError, Unavailable
 from gladys_companion.model import Device, Feature
 from gladys_companion.plugins import PluginRecord, contained
+from gladys_companion.ports import Troubled
 from gladys_companion.store.registry import Registry
 
 __all__ = ["Devices", "Followed"]
@@ -80,6 +81,17 @@ class Devices:
     def get(self, device_id: str) -> Followed | None:
         """Return what is known of a device."""
         return self._all.get(device_id)
+
+    def trouble(self, device_id: str) -> str | None:
+        """Return why the driver of a device can not reach it now; None when it can, or does not tell."""
+        one = self._all.get(device_id)
+        if one is None or not isinstance(one.record.target, Troubled):
+            return None
+        try:
+            with contained(one.record):
+                return one.record.target.trouble(device_id)
+        except (Unavailable, Rejected) as error:
+            return str(error)
 
     def claim(self, key: Key, record: PluginRecord, claim: Claim) -> None:
         """Take note that an announcement says to be a device."""

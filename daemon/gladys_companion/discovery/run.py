@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 class Seen(Struct, frozen=True, kw_only=True):
     """One announced service and what became of it, for people.
 
-    ``state``: ``followed``; ``asking`` the device; ``silent``, it does not answer; ``refused``, it is not what it says
-    or can not be driven; ``conflict``, its device answers in another place; ``gladys``; ``unrecognised`` by the
-    drivers; ``unresolved``, nobody says where it is. ``says`` is a sentence. ``type`` is ``discover`` for what a driver
-    found without mDNS.
+    ``state``: ``followed``; ``asking`` the device; ``silent``, it does not answer (any more); ``refused``, it is not
+    what it says or can not be driven; ``conflict``, its device answers in another place; ``gladys``; ``unrecognised``
+    by the drivers; ``unresolved``, nobody says where it is. ``says`` is a sentence. ``type`` is ``discover`` for what a
+    driver found without mDNS.
     """
 
     type: str
@@ -93,6 +93,10 @@ class Discovery:
         """Return all that is announced now, which driver recognised it, and if none, why."""
         return tuple(self._seen(key, sighting) for key, sighting in self._sightings)
 
+    def trouble(self, device_id: str) -> str | None:
+        """Return why the driver of a device can not reach it now, as a sentence; None when it can, or does not tell."""
+        return self._devices.trouble(device_id)
+
     def forget(self, device_id: str) -> None:
         """Have its driver forget a device that the user made the registry forget."""
         self._devices.forget(device_id)
@@ -124,6 +128,8 @@ class Discovery:
         state: Any
         if one is not None:
             state, says = one.state, one.says
+            if state == "followed" and (trouble := self._devices.trouble(one.id)):
+                state, says = "silent", trouble
             if key in one.conflicts:
                 state, says = "conflict", f"{one.id} is announced here too, but was found elsewhere. {one.says}"
         elif key in self._gladys:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError, ClientSession, ClientTimeout
 from msgspec import Struct
 
 from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
@@ -79,14 +80,17 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
             f"{url}/pair", json=asked, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
         ) as answer:
             status, body = answer.status, await answer.read()
-    except (ClientError, TimeoutError) as error:
-        raise Unavailable(f"{url} can not be reached ({type(error).__name__}: {error}).") from error
+    except (ClientError, TimeoutError, ValueError) as error:
+        raise Unavailable(f"{url} can not be reached: {_plain(error)}.") from error
     try:
         told = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         told = {}
     if status == 403:  # noqa: PLR2004 - HTTP's own number
         raise PairingRefused(told.get("error_message") or "The gateway refused the pairing code: ask for a fresh one.")
+    if status == 429:  # noqa: PLR2004
+        sentence = told.get("error_message") or f"{url} has been asked too often: wait a minute, then try again."
+        raise RequestError(429, "TOO_MANY_REQUESTS", sentence)
     if status != 200:  # noqa: PLR2004
         sentence = told.get("error_message") or f"{url} answered {status}: is it a gateway of this project?"
         raise RequestError(502, "GATEWAY_REFUSED", sentence)
@@ -94,6 +98,19 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
         return msgspec.convert({**told, "url": url}, Pairing), told.get("warning")
     except msgspec.ValidationError as error:
         raise ProtocolError(f"{url} answered what a gateway does not: {error}.") from error
+
+
+def _plain(error: Exception) -> str:
+    """Return why, without the names of our libraries' types."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ANSWER_WITHIN.total:g} s"
+    if isinstance(error, ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error})"
+    if isinstance(error, ClientConnectorError):
+        if error.os_error.errno and error.os_error.errno > 0:  # getaddrinfo's own are below
+            return os.strerror(error.os_error.errno).lower()
+        return error.os_error.strerror or "there is no such host"
+    return "the connection ended before the answer"
 
 
 async def load(secrets: Secrets) -> Pairing | None:

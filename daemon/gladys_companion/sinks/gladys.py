@@ -62,6 +62,7 @@ class GladysSink:
         self._clock = kit.clock
         self._registry = kit.registry
         self._retry = kit.retry
+        self._time_to_live = kit.time_to_live
         self._client: Client | None = None
         self._under_way: set[asyncio.Timeout] = set()
         self._told: dict[str, tuple[float | str | None, float]] = {}  # by external id: the value, and when
@@ -159,6 +160,7 @@ class GladysSink:
                 now=self._clock.now(),
                 elapsed=elapsed,
                 boot=self._clock.boot,
+                ttl=self._time_to_live,
             )
         )
 
@@ -215,4 +217,10 @@ async def _open(config: Config, kit: Kit) -> AsyncIterator[GladysSink]:
         yield sink
 
 
-PLUGIN = Plugin(config=Config, open=_open)
+def _check(config: Config) -> None:
+    _broker(config)
+    if config.mqtt_username and config.mqtt_password_file:
+        options.secret(PASSWORD, config.mqtt_password_file)
+
+
+PLUGIN = Plugin(config=Config, open=_open, check=_check)

@@ -6,9 +6,19 @@ from collections.abc import Callable
 
 from gladys_companion.clock import Clock
 from gladys_companion.config import Config
-from gladys_companion.web.views import Check, Status
+from gladys_companion.web.views import Check, Counts, Status
 
-__all__ = ["check_clock", "check_gladys", "check_link", "check_mdns", "check_plugins", "check_store", "examine"]
+__all__ = [
+    "check_clock",
+    "check_devices",
+    "check_gladys",
+    "check_link",
+    "check_mdns",
+    "check_plugins",
+    "check_store",
+    "counted",
+    "examine",
+]
 
 OFFSET_NOTED, OFFSET_BAD = 2.0, 30.0  # seconds
 SENSIBLE = 1_735_689_600.0  # 2025: an earlier "now" is a clock that nobody has set since power-on
@@ -23,6 +33,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_link,
         check_gladys,
         check_plugins,
+        check_devices,
     )
     now = clock.now()
     return tuple(check(status, config, now) for check in checks)
@@ -35,11 +46,14 @@ def check_store(status: Status, config: Config, _: float) -> Check:
             name="store", state="fail", says=status.store or "The database does not answer.", todo="Mend that."
         )
     counts = status.counts
-    says = f"The database in {config.state_directory} answers: {counts.events} events, {counts.devices} devices."
+    says = f"The database in {config.state_directory} answers: {_both(counts)}."
     if counts.unbound:
         todo = "See them with `gladys-companion events list --state unbound`, bind an id with `alias add`."
         return Check(
-            name="store", state="warn", says=f"{says} {counts.unbound} wait for an id nobody knows.", todo=todo
+            name="store",
+            state="warn",
+            says=f"{says} {counted(counts.unbound, 'event waits', 'events wait')} for an id nobody knows.",
+            todo=todo,
         )
     return Check(name="store", state="ok", says=says)
 
@@ -75,7 +89,7 @@ def check_mdns(status: Status, config: Config, _: float) -> Check:
     if not mdns.services:
         todo = "A firewall, a guest network or client isolation may keep multicast away. See `gladys-companion scan`."
         return Check(name="mdns", state="warn", says=f"Nothing has announced itself on {where} yet.", todo=todo)
-    return Check(name="mdns", state="ok", says=f"{mdns.services} services seen on {where}.")
+    return Check(name="mdns", state="ok", says=f"{counted(mdns.services, 'service')} seen on {where}.")
 
 
 def check_link(status: Status, _: Config, now: float) -> Check:
@@ -100,7 +114,9 @@ def check_gladys(status: Status, _: Config, __: float) -> Check:
     sink = next((one for one in status.plugins if one.group == "sinks" and one.name == "gladys"), None)
     found = f" A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else ""
     if sink is None:
-        todo = "Add [sinks.gladys] to the configuration: see docs/howto/install.md."
+        todo = (
+            "Add [sinks.gladys] to the configuration, with the MQTT broker that Gladys uses as mqtt_host; then restart."
+        )
         return Check(name="gladys", state="warn", says=f"Gladys is not told anything.{found}", todo=todo)
     if sink.status != "open":
         todo = "Check host, port and password of the broker in [sinks.gladys], and that it runs."
@@ -121,6 +137,23 @@ def check_plugins(status: Status, _: Config, __: float) -> Check:
         return Check(name="plugins", state="ok", says=f"Open: {names}.")
     says = "; ".join(f"{one.name}: {one.reason or one.status}" for one in broken)
     return Check(name="plugins", state="fail", says=says, todo="The log tells more: `journalctl -u gladys-companion`.")
+
+
+def check_devices(status: Status, _: Config, __: float) -> Check:
+    """Every device that is on the network answers its driver."""
+    if not status.troubles:
+        return Check(name="devices", state="ok", says="No driver has trouble with a device.")
+    todo = "It goes on trying by itself. Check that the device has power and is on the network."
+    return Check(name="devices", state="warn", says=" ".join(status.troubles), todo=todo)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 device``, ``2 devices``."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def _both(counts: Counts) -> str:
+    return f"{counted(counts.events, 'event')}, {counted(counts.devices, 'device')}"
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from sqlite_utils import Database
+
 from gladys_companion.intake import Intake
 from gladys_companion.store import trace
 from gladys_companion.store.writer import Store
@@ -17,6 +19,7 @@ PAGE = 200
 QUIET = 15.0  # after so many seconds without news a None is yielded, so that a stream can show that it lives
 OPEN = frozenset({"accepted", "held"})
 MOST_OPEN = 200  # events whose outcome is still watched
+MOST_UNBOUND = 50  # and of those that wait for a meaning, perhaps for days
 
 Row = dict[str, Any]
 
@@ -25,6 +28,7 @@ async def follow(store: Store, intake: Intake) -> AsyncGenerator[Row | None]:
     """Yield rows as ``store.trace.events`` returns them, from now on, for ever; skips none. None: nothing new."""
     newest = next((row["seq"] for row in await store.read(lambda database: trace.events(database, limit=1))), 0)
     opened: dict[int, str] = {}
+    unbound: dict[int, str] = {}
     while True:
         arrived = intake.arrived
         while rows := await store.read(lambda database: trace.events(database, after=newest, limit=PAGE)):  # noqa: B023
@@ -32,7 +36,10 @@ async def follow(store: Store, intake: Intake) -> AsyncGenerator[Row | None]:
             for row in reversed(rows):
                 yield row
             opened |= {row["seq"]: row["outcome"] for row in rows if row["outcome"] in OPEN}
-        for row in await _changed(store, opened):
+            unbound |= {row["seq"]: row["outcome"] for row in rows if row["state"] == "unbound"}
+        changed = await _changed(store, unbound, MOST_UNBOUND)
+        opened |= {row["seq"]: row["outcome"] for row in changed if row["outcome"] in OPEN}
+        for row in [*changed, *await _changed(store, opened, MOST_OPEN)]:
             yield row
         try:
             async with asyncio.timeout(QUIET):
@@ -43,15 +50,20 @@ async def follow(store: Store, intake: Intake) -> AsyncGenerator[Row | None]:
             await asyncio.sleep(PAUSE)
 
 
-async def _changed(store: Store, opened: dict[int, str]) -> list[Row]:
+async def _changed(store: Store, watched: dict[int, str], most: int) -> list[Row]:
     """Return the rows whose outcome is another than the one noted, and stop watching those and the oldest."""
-    for seq in sorted(opened)[:-MOST_OPEN]:
-        del opened[seq]
+    for seq in sorted(watched)[:-most]:
+        del watched[seq]
+
+    def look(database: Database) -> dict[int, Row]:
+        rows = [row for seq in watched for row in trace.events(database, after=seq - 1, limit=1)]
+        return {row["seq"]: row for row in rows}
+
+    now = await store.read(look) if watched else {}
     found = []
-    for seq, outcome in tuple(opened.items()):
-        rows = await store.read(lambda database: trace.events(database, after=seq - 1, limit=1))  # noqa: B023
-        row = rows[0] if rows and rows[0]["seq"] == seq else None  # None: deleted meanwhile
+    for seq, outcome in tuple(watched.items()):
+        row = now.get(seq)  # None: deleted meanwhile
         if row is None or row["outcome"] != outcome:
-            del opened[seq]
+            del watched[seq]
             found += [row] if row else []
     return found

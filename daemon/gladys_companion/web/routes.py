@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,7 @@ from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.model import Receipt
 from gladys_companion.web import views
+from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.service import Service
 
 __all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
@@ -22,10 +23,10 @@ __all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
 SERVICE = web.AppKey("service", Service)
 OPENAPI = web.AppKey("openapi", dict[str, Any])
 
-T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_LISTED = 1_000
+STATES = ("planned", "unbound", "rejected", "quarantined")
 CHUNK = 262_144
 
 
@@ -46,18 +47,6 @@ class Route(Struct, frozen=True, kw_only=True):
 def json_response(value: object, status: int = 200) -> web.Response:
     """Return any value of ours as JSON."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
-
-
-async def _body(request: web.Request, type_: type[T]) -> T:
-    raw = await request.read()
-    try:
-        return msgspec.json.decode(raw, type=type_)
-    except msgspec.ValidationError as error:
-        what, _, at = str(error).partition(" - at `$.")
-        field = at.removesuffix("`") or None
-        raise RequestError(422, "INVALID_FIELD", f"{what}.", **({"field": field} if field else {})) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from None
 
 
 def _number(request: web.Request, name: str) -> int | None:
@@ -97,11 +86,11 @@ async def _device(service: Service, request: web.Request) -> object:
 
 
 async def _add_device(service: Service, request: web.Request) -> object:
-    return await service.add_device(await _body(request, views.AddDevice))
+    return await service.add_device(await decode_body(request, views.AddDevice))
 
 
 async def _rename(service: Service, request: web.Request) -> object:
-    wish = await _body(request, views.Rename)
+    wish = await decode_body(request, views.Rename)
     await service.registry.rename(request.match_info["id"], wish.name)
     return await service.device(request.match_info["id"])
 
@@ -112,7 +101,7 @@ async def _forget(service: Service, request: web.Request) -> object:
 
 
 async def _set(request: web.Request) -> web.Response:
-    receipt = await request.app[SERVICE].set_value(request.match_info["id"], await _body(request, views.SetValue))
+    receipt = await request.app[SERVICE].set_value(request.match_info["id"], await decode_body(request, views.SetValue))
     return _receipt(receipt)
 
 
@@ -125,9 +114,7 @@ def _receipt(receipt: Receipt) -> web.Response:
 
 
 async def _expose(service: Service, request: web.Request) -> object:
-    wish = await _body(request, views.Expose)
-    await service.registry.expose(wish.external_id, wish.key_ids)
-    return {}
+    return await service.expose(await decode_body(request, views.Expose))
 
 
 async def _unexpose(service: Service, request: web.Request) -> object:
@@ -143,7 +130,7 @@ async def _aliases(service: Service, _: web.Request) -> object:
 
 
 async def _add_alias(service: Service, request: web.Request) -> object:
-    wish = await _body(request, views.MakeAlias)
+    wish = await decode_body(request, views.MakeAlias)
     await service.registry.alias(wish.alias, wish.external_id)
     return {}
 
@@ -154,11 +141,14 @@ async def _remove_alias(service: Service, request: web.Request) -> object:
 
 
 async def _events(service: Service, request: web.Request) -> object:
+    state = request.query.get("state")
+    if state is not None and state not in STATES:
+        raise RequestError(422, "INVALID_FIELD", f"state is one of {', '.join(STATES)}.", field="state")
     return await service.events(
         limit=max(1, min(_number(request, "limit") or 50, MOST_LISTED)),
         before=_number(request, "before"),
         after=_number(request, "after"),
-        state=request.query.get("state"),
+        state=state,
         external_id=request.query.get("external_id"),
     )
 
@@ -180,7 +170,7 @@ async def _stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _pair(service: Service, request: web.Request) -> object:
-    return await service.host.pair(await _body(request, views.Pair))
+    return await service.host.pair(await decode_body(request, views.Pair))
 
 
 async def _unpair(service: Service, _: web.Request) -> object:
@@ -264,9 +254,9 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/api/expose",
         _expose,
-        summary="Let keys command a feature from outside",
+        summary="Let keys command a feature from outside, beside those that may already; answers with all that may",
         body=views.Expose,
-        answer=None,
+        answer=views.Exposed,
     ),
     _route(
         "DELETE",

@@ -6,6 +6,7 @@ somebody makes resolve to 127.0.0.1 (DNS rebinding) is refused by its Host heade
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from gladys_companion.config import address, is_loopback
-from gladys_companion.errors import CompanionError, ConfigError, RequestError
+from gladys_companion.errors import AddressInUse, CompanionError, ConfigError, RequestError
 from gladys_companion.unix_socket import listening
 from gladys_companion.web import page, socket_path
 from gladys_companion.web.openapi import document
@@ -59,10 +60,23 @@ def _is_here(host: str | None) -> bool:
         return False
 
 
+def _here(request: web.Request) -> str:
+    at = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return _url(*at[:2]) if at else "http://127.0.0.1/"
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
 @web.middleware
 async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not _is_here(request.headers.get("Host")):
-        raise RequestError(421, "HOST_REFUSED", "Open this by its address, such as http://127.0.0.1:8480/.")
+        raise RequestError(421, "HOST_REFUSED", f"Open this by its address: {_here(request)}.")
+    if request.method not in {"GET", "HEAD"}:
+        sentence = "This address only reads. Changes go through the command line, or the routes of the socket "
+        sentence += f"{socket_path(request.app[SERVICE].config)}."
+        raise RequestError(405, "METHOD_NOT_ALLOWED", sentence)
     response = await handler(request)
     if not response.prepared:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -118,7 +132,8 @@ async def open_local(service: Service) -> AsyncIterator[tuple[str, int]]:
     """Serve the reading routes and the page on ``[local] listen``; gives the address, with the port that was taken.
 
     Raises:
-        ConfigError: not a loopback address, or in use.
+        ConfigError: not a loopback address, or none of this machine.
+        AddressInUse: another program listens there.
     """
     listen = service.config.local.listen
     try:
@@ -131,7 +146,10 @@ async def open_local(service: Service) -> AsyncIterator[tuple[str, int]]:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                sentence = f"[local] listen: another program already uses {listen}. Stop it, or choose another port."
+                raise AddressInUse(sentence) from error
             raise ConfigError(f"[local] listen: {listen} can not be listened on: {error.strerror}.") from error
         host, port = runner.addresses[0][:2]
-        log.info("status page", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        log.info("status page", url=_url(host, port))
         yield host, port

@@ -31,6 +31,8 @@ from gladys_companion.web.views import (
     Check,
     Counts,
     DeviceView,
+    Expose,
+    Exposed,
     FeatureView,
     Pair,
     Paired,
@@ -40,6 +42,8 @@ from gladys_companion.web.views import (
 )
 
 __all__ = ["VERSION", "Host", "Service"]
+
+_KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a UUID
 
 VERSION = gladys_companion.__version__  # read here, because reading it touches the disk
 
@@ -52,6 +56,9 @@ class Host(Protocol):
 
     def scan(self) -> tuple[Seen, ...]:
         """Return what is announced on the network, and what became of it."""
+
+    def trouble(self, device_id: str) -> str | None:
+        """Return why the driver can not reach a device now, as a sentence; None when it can, or does not tell."""
 
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.
@@ -156,7 +163,11 @@ class Service(Struct, frozen=True, kw_only=True):
             )
 
         return tuple(
-            DeviceView(**structs.asdict(device), features=tuple(view(one) for one in features.get(device.id, ())))
+            DeviceView(
+                **structs.asdict(device),
+                trouble=self.host.trouble(device.id),
+                features=tuple(view(one) for one in features.get(device.id, ())),
+            )
             for device in devices
         )
 
@@ -194,6 +205,21 @@ class Service(Struct, frozen=True, kw_only=True):
             return AliasView(alias=alias, external_id=external_id, device=device.name if device else None)
 
         return tuple(view(*pair) for pair in sorted(registry.aliases.items()))
+
+    async def expose(self, wish: Expose) -> Exposed:
+        """Let keys command a feature, beside those that may already; return all that may.
+
+        Raises:
+            RequestError: 404: no such feature; 422: what is no key's id, or a lock, door or cover without one.
+        """
+        for key_id in wish.key_ids:
+            if not _KEY_ID.fullmatch(key_id):
+                sentence = f"{key_id!r} is not the id of a key. `gladys-companion gateway key list` shows the ids."
+                raise RequestError(422, "INVALID_FIELD", sentence, field="key_ids")
+        await self.registry.expose(wish.external_id, wish.key_ids)
+        registry = self.registry.snapshot
+        own = registry.aliases.get(wish.external_id, wish.external_id)
+        return Exposed(external_id=own, key_ids=tuple(sorted(registry.exposed.get(own, ()))))
 
     async def set_value(self, device_id: str, wish: SetValue) -> Receipt:
         """Send a value to a feature of a device, as an event like any other.

@@ -20,6 +20,7 @@ __all__ = [
     "DeviceView",
     "EventView",
     "Expose",
+    "Exposed",
     "FeatureView",
     "Hop",
     "LinkStatus",
@@ -72,11 +73,12 @@ class PluginStatus(Struct, frozen=True, kw_only=True):
 
 
 class Vitals(Struct, frozen=True, kw_only=True):
-    """How the parts are that only the composition knows."""
+    """How the parts are that only the composition knows. ``troubles``: a sentence for each device out of reach."""
 
     link: LinkStatus
     mdns: MdnsStatus
     plugins: tuple[PluginStatus, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 class Counts(Struct, frozen=True, kw_only=True):
@@ -130,7 +132,10 @@ class FeatureView(Struct, frozen=True, kw_only=True):
 
 
 class DeviceView(Struct, frozen=True, kw_only=True):
-    """A device with its features; ``away_since`` is set while it is not on the network."""
+    """A device with its features; ``away_since`` is set while it is not on the network.
+
+    ``trouble`` is why its driver can not reach it now, although it is said to be there.
+    """
 
     id: str
     driver: str
@@ -141,6 +146,7 @@ class DeviceView(Struct, frozen=True, kw_only=True):
     port: int | None
     seen_at: float | None
     away_since: float | None
+    trouble: str | None
     features: tuple[FeatureView, ...]
 
 
@@ -247,6 +253,13 @@ class Expose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     external_id: Text
     key_ids: tuple[Word, ...] = ()
+
+
+class Exposed(Struct, frozen=True, kw_only=True):
+    """A feature, and the ids of all keys that may command it now; ``*`` is every key."""
+
+    external_id: str
+    key_ids: tuple[str, ...]
 
 
 class MakeAlias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -62,6 +62,7 @@ class _Follower(Struct):
     told: dict[str, float] = {}
     lamp: Lamp | None = None
     task: asyncio.Task[None] | None = None
+    trouble: str | None = None
 
 
 class WledDriver:
@@ -148,6 +149,11 @@ class WledDriver:
         if follower is not None and follower.task is not None:
             follower.task.cancel()
 
+    def trouble(self, device_id: str) -> str | None:
+        """Return why the lamp can not be listened to now; see ``ports.Troubled``."""
+        follower = self._followers.get(device_id)
+        return follower.trouble if follower is not None else None
+
     def forget_all(self) -> None:
         """Stop listening to every lamp."""
         for device_id in tuple(self._followers):
@@ -161,7 +167,6 @@ class WledDriver:
 
     async def _keep_listening(self, follower: _Follower) -> None:
         delays = backoff(FIRST_RETRY, self._config.reconnect_most)
-        known = ""
         while True:
             follower.returned.clear()
             follower.told.clear()  # what was told before the gap may be wrong after it
@@ -170,9 +175,9 @@ class WledDriver:
                 async with open_lamp(follower.device, self._config.answer_within) as follower.lamp:
                     await follower.lamp.listen(partial(self._tell, follower))
             except (Unavailable, Rejected) as error:
-                if str(error) != known:
-                    known = str(error)
-                    log.info("not listening", device=follower.device.id, reason=known)
+                if str(error) != follower.trouble:
+                    follower.trouble = str(error)
+                    log.info("not listening", device=follower.device.id, reason=follower.trouble)
             finally:
                 follower.lamp = None
             if self._clock.elapsed() - began >= STABLE_AFTER:
@@ -189,7 +194,7 @@ class WledDriver:
                 raise Unavailable(str(error)) from error
 
     def _tell(self, follower: _Follower, values: dict[str, float]) -> None:
-        follower.heard = values
+        follower.heard, follower.trouble = values, None
         for component, value in values.items():
             if follower.told.get(component) == value:
                 continue

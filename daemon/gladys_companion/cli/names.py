@@ -1,0 +1,64 @@
+"""Finds the device or feature that a person means, and says which are similar when there is none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from gladys_companion.cli.client import Client
+from gladys_companion.errors import RequestError
+
+__all__ = ["find_device", "find_feature"]
+
+
+async def find_device(client: Client, wanted: str) -> dict[str, Any]:
+    """Return the device of this id or, if only one is called so, of this name.
+
+    Raises:
+        RequestError: 404 there is none, 409 several are called so.
+    """
+    devices = await client.ask("GET", "/api/devices")
+    if found := _device(devices, wanted):
+        return found
+    near = _near(wanted, (word for one in devices for word in (one["id"], one["name"])))
+    raise RequestError(404, "DEVICE_NOT_FOUND", f"No device {wanted[:200]!r} is known here.{near}", field="id")
+
+
+def _device(devices: list[dict[str, Any]], wanted: str) -> dict[str, Any] | None:
+    found = [one for one in devices if one["id"] == wanted]
+    found = found or [one for one in devices if one["name"].casefold() == wanted.casefold()]
+    if len(found) > 1:
+        ids = ", ".join(one["id"] for one in found)
+        raise RequestError(
+            409, "AMBIGUOUS", f"{len(found)} devices are called {wanted!r}: {ids}. Say which, by its id."
+        )
+    return found[0] if found else None
+
+
+async def find_feature(client: Client, wanted: str) -> tuple[str, str]:
+    """Return (device's id, external id) of the feature of this external id or alias, or of a device that has only one.
+
+    Raises:
+        RequestError: 404 there is none, 409 the device has several, or several are called so.
+    """
+    devices = await client.ask("GET", "/api/devices")
+    known: list[str] = []
+    for device in devices:
+        for feature in device["features"]:
+            if wanted == feature["external_id"] or wanted in feature["aliases"]:
+                return device["id"], wanted
+            known += (feature["external_id"], *feature["aliases"])
+    device = _device(devices, wanted)
+    if device is None or not device["features"]:
+        sentence = f"No device feature {wanted[:200]!r} is known here.{_near(wanted, known)}"
+        raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", sentence, field="external_id")
+    ids = [feature["external_id"] for feature in device["features"]]
+    if len(ids) > 1:
+        raise RequestError(409, "AMBIGUOUS", f"{device['name']} has several features: {', '.join(ids)}. Say which.")
+    return device["id"], ids[0]
+
+
+def _near(wanted: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(wanted[:200], list(known), n=3, cutoff=0.5)
+    return f" Similar are: {', '.join(near)}." if near else " `devices list` shows what is."
