@@ -63,7 +63,8 @@ install:
 	for unit in gladys-companion.service gladys-companion-gateway.service; do \
 		sed 's|/usr/|$(PREFIX)/|g' "systemd/$$unit" >'$(DESTDIR)$(PREFIX)/lib/systemd/system/'"$$unit"; done
 	install -m 644 systemd/gladys-companion.sysusers.conf '$(DESTDIR)$(PREFIX)/lib/sysusers.d/gladys-companion.conf'
-	install -m 644 README.md LICENSE config.example.toml '$(DESTDIR)$(DOC)'
+	install -m 644 README.md CHANGELOG.md LICENSE config.example.toml '$(DESTDIR)$(DOC)'
+	find docs -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(DOC)/{}' ';'
 ifeq ($(DESTDIR),)
 	install -d '$(SYSCONFDIR)/gladys-companion'
 	test -e '$(SYSCONFDIR)/gladys-companion/config.toml' \

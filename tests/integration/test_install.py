@@ -79,7 +79,9 @@ def test_installed_units_find_the_installed_command(prefix: Path, unit: str) -> 
 
 
 def test_the_papers_are_there(prefix: Path) -> None:
-    """The example configuration, the licence and the user of the services come along."""
+    """The documentation, the example configuration, the licence and the user of the services come along."""
     assert (prefix / "share/doc/gladys-companion/config.example.toml").is_file()
     assert (prefix / "share/doc/gladys-companion/LICENSE").is_file()
+    for page in ("README.md", "docs/howto/install.md", "docs/path.svg"):
+        assert (prefix / "share/doc/gladys-companion" / page).is_file()
     assert (prefix / "lib/sysusers.d/gladys-companion.conf").is_file()
