@@ -164,7 +164,9 @@ async def open_home(
 
     async with open_store(path / "companion.db", MIGRATIONS) as store:
         registry = await open_registry(store, wake=wake, clock=clock)
-        intake = Intake(store, registry.plan, wake=wake, settle_within=settle_within, clock=clock)
+        intake = Intake(
+            store, registry.plan, lambda: registry.snapshot, wake=wake, settle_within=settle_within, clock=clock
+        )
         dispatch = Dispatch(store, registry, intake, records, attempt_time_out=0.5, clock=clock)
         woken += [dispatch.wake, lambda _: intake.changed()]
         await registry.use_targets(sinks)

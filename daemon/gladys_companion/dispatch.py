@@ -19,7 +19,7 @@ from gladys_companion.model import Delivery, DeliveryState, PlannedDelivery, Reg
 from gladys_companion.plugins import PluginRecord, contained
 from gladys_companion.resolve import late_reason
 from gladys_companion.store import journal, lanes
-from gladys_companion.store.journal import Settlement
+from gladys_companion.store.journal import Settled, Settlement
 from gladys_companion.store.lanes import Lease, Leased
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.writer import Store
@@ -89,9 +89,11 @@ class Dispatch:
                         continue
                     self._running[lane] = asyncio.Event()
                     group.create_task(self._lane(lane), name=f"lane {lane}")
+        except asyncio.CancelledError:
+            await self._store.write(lanes.hand_back)  # an end in order is no crash of what was under way
+            raise
         finally:
             self._running.clear()
-            await self._store.write(lanes.hand_back)  # an end in order is no crash of what was under way
 
     async def _lane(self, lane: str) -> None:
         woken = self._running[lane]
@@ -138,20 +140,22 @@ class Dispatch:
         await self._settle(lane, done)
 
     async def _settle(self, lane: str, done: list[Settlement]) -> None:
-        def job(database: Database) -> list[Settlement]:
+        def job(database: Database) -> tuple[list[Settlement], Settled]:
             superseded = lanes.overtaken(database, lane, done)
             settled = [superseded.get((one.seq, one.target), one) for one in done]
-            journal.settle(database, settled, self._clock.now(), self._intake.waits)
+            following = journal.settle(database, settled, self._clock.now(), self._intake.waits)
             lanes.hand_back(database, lane)
-            return settled
+            return settled, following
 
         while True:
             try:
-                self._intake.settled(await self._store.write(job))
+                settled, following = await self._store.write(job)
             except StoreError as error:  # delivered, and can not be written down: hold the lane until it can
                 log.warning("a settled delivery waits for the database", lane=lane, reason=str(error))
                 await asyncio.sleep(STORE_RETRY)
             else:
+                self._intake.settled([*settled, *following.also])
+                self.wake(following.lanes)
                 return
 
     async def _attempt(self, lane: str, one: Leased) -> Settlement:
@@ -186,7 +190,7 @@ class Dispatch:
 
 
 def _settled(one: Leased, state: DeliveryState, reason: str | None = None) -> Settlement:
-    return Settlement(seq=one.seq, target=one.target, state=state, reason=reason)
+    return Settlement(seq=one.seq, target=one.target, state=state, reason=reason, newest=one.newest)
 
 
 def _delivery(lane: str, one: Leased, registry: RegistrySnapshot, *, late: bool) -> Delivery:

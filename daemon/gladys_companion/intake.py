@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from functools import partial
 
+import msgspec
 from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
-from gladys_companion.model import Event, Plan, Receipt, TargetReceipt
+from gladys_companion.model import Event, Plan, Receipt, RegistrySnapshot
+from gladys_companion.resolve import nearest
 from gladys_companion.store.journal import Recorded, Settlement, record
 from gladys_companion.store.receipts import OPEN, receipt
 from gladys_companion.store.trace import told, untold
-from gladys_companion.store.writer import Store
+from gladys_companion.store.writer import Chain, Store
 
 __all__ = ["Intake"]
+
+UNKNOWN_ID = "DEVICE_FEATURE_NOT_FOUND"
 
 
 class _Waiter:
     """Somebody who waits for an event's deliveries; ``left`` are the targets that have not settled."""
 
-    def __init__(self, targets: Iterable[TargetReceipt]) -> None:
-        self.left = {target.target for target in targets if target.state in OPEN}
+    def __init__(self) -> None:
+        self.seq: int | None = None
+        self.left: set[str] = set()
         self.done = asyncio.Event()
+        self.gone = False
 
 
 class Intake:
@@ -35,6 +42,7 @@ class Intake:
     Args:
         store: the daemon's.
         planner: ``Registry.plan``.
+        registry: its snapshot of the moment.
         wake: told the lanes in which something new waits.
         settle_within: for how many seconds a receipt waits for deliveries.
         clock: wall and boot time.
@@ -44,6 +52,7 @@ class Intake:
         self,
         store: Store,
         planner: Callable[[Event], Plan],
+        registry: Callable[[], RegistrySnapshot],
         *,
         wake: Callable[[Iterable[str]], None],
         settle_within: float = 1.0,
@@ -51,6 +60,7 @@ class Intake:
     ) -> None:
         self._store = store
         self._planner = planner
+        self._registry = registry
         self._wake = wake
         self._settle_within = settle_within
         self._clock = clock
@@ -58,25 +68,27 @@ class Intake:
         self._changed = asyncio.Event()
         self.arrived = asyncio.Event()  # pulsed at each commit, for who follows the journal
 
-    async def submit(self, event: Event) -> Receipt:
+    async def submit(self, event: Event, chain: Chain | None = None) -> Receipt:
         """Commit an event and return its receipt, when its deliveries settled or ``settle_within`` passed.
 
-        Events are committed in the order in which the calls began.
+        Events are committed in the order in which the calls began; of a ``chain``, none after one that was not.
 
         Raises:
             StoreError: nothing was stored; the sender has to keep it.
         """
-        recorded = await self._store.write(self._job(event), self._committed)
-        if not recorded.lanes:
-            return recorded.receipt
-        waiter = self._waiters[recorded.seq] = _Waiter(recorded.receipt.targets)
+        waiter = _Waiter()
         try:
+            recorded = await self._store.write(self._job(event), partial(self._committed, waiter), chain)
+            if not recorded.lanes:
+                return await self._helped(recorded.receipt, event)
             async with asyncio.timeout(self._settle_within):
                 await waiter.done.wait()
         except TimeoutError:
             pass
         finally:
-            del self._waiters[recorded.seq]
+            waiter.gone = True
+            if waiter.seq is not None:
+                self._waiters.pop(waiter.seq, None)
         # through the writer: behind every settlement that still saw somebody waiting, before every one that will not
         return await self._store.write(lambda database: receipt(database, event.id))
 
@@ -86,11 +98,23 @@ class Intake:
         Raises:
             StoreError: nothing was stored; the sender has to keep it.
         """
-        await self._store.write(self._job(event), self._committed)
+        await self._store.write(self._job(event), partial(self._committed, None))
 
-    def _committed(self, recorded: Recorded) -> None:
+    async def _helped(self, told: Receipt, event: Event) -> Receipt:
+        """Add to a 404 the ids that the sender may have meant; beside the loop, for there may be thousands."""
+        if told.error_code != UNKNOWN_ID or event.external_id is None:
+            return told
+        key_id = event.key.id if event.key else None
+        found = await asyncio.to_thread(nearest, self._registry(), event.external_id, key_id)
+        return msgspec.structs.replace(told, nearest=found)
+
+    def _committed(self, waiter: _Waiter | None, recorded: Recorded) -> None:
         """Set going what an event began; also when whoever submitted it is gone."""
         self._pulse()
+        if waiter is not None and not waiter.gone and recorded.lanes:
+            waiter.seq = recorded.seq
+            waiter.left = {target.target for target in recorded.receipt.targets if target.state in OPEN}
+            self._waiters[recorded.seq] = waiter
         if recorded.superseded:
             self.settled(recorded.superseded)
         if recorded.lanes:

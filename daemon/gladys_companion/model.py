@@ -39,7 +39,7 @@ Kind = Literal["state", "location", "transition", "presence", "message", "signal
 DeliveryState = Literal[
     "pending", "sending", "delivered", "verified", "superseded", "expired", "rejected", "unknown"
 ]  # the last six are settled and never change again, but for delivered -> verified
-Outcome = Literal["delivered", "accepted", "held", "expired", "rejected"]
+Outcome = Literal["delivered", "accepted", "held", "expired", "superseded", "rejected"]
 
 ANY_KEY = "*"
 
@@ -149,8 +149,8 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
 
     def feature(self, external_id: str) -> Feature | None:
-        """Return the feature that an external id or an alias means."""
-        return self.features.get(self.aliases.get(external_id, external_id))
+        """Return the feature that an external id or an alias means; a feature's own id comes first."""
+        return self.features.get(external_id) or self.features.get(self.aliases.get(external_id, ""))
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -159,7 +159,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
     status: int
     code: str
     sentence: str
-    data: Mapping[str, Any] = MappingProxyType({})
+    data: dict[str, Any] = {}
 
 
 class PlannedDelivery(Struct, frozen=True):
@@ -193,7 +193,6 @@ class Delivery(Struct, frozen=True, kw_only=True):
     device: Device | None
     late: bool = False
     attempts: int = 0
-    crashes: int = 0
 
 
 class TargetReceipt(Struct, frozen=True, omit_defaults=True):

@@ -53,7 +53,7 @@ async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: 
         await woken.wait()
         woken.clear()
         try:
-            while await store.write(partial(prune, keep=keep, now=clock.now())):
+            while await store.write(partial(prune, keep=keep, clock=clock)):
                 pass
         except StoreError as error:
             log.warning("could not tidy up; tried again at the next hour", reason=str(error))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gladys_companion.model import ANY_KEY, Event, Feature, Kind, RegistrySnapshot, Sender
-from gladys_companion.resolve import plan
+from gladys_companion.resolve import nearest, plan
 from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE, PRESENCE
 
 FEATURES = {feature.external_id: feature for feature in (PRESENCE, NOTE, ON, BRIGHTNESS, LOCK)}
@@ -76,14 +76,19 @@ def test_from_inside_everything_can_be_commanded() -> None:
 
 def test_nearest_ids_are_only_those_this_key_may_address() -> None:
     """A 404 gives away no id that the key could not use."""
-    nearest = plan(event("lamp:a1:on!"), registry()).refusal
-    assert nearest is not None
-    assert nearest.data["nearest"] == ()
+    assert nearest(registry(), "lamp:a1:on!", "key-1") == ()
     exposed = {ON.external_id: frozenset({"key-1"})}
-    nearest = plan(event("lamp:a1:on!"), registry(exposed=exposed)).refusal
-    assert nearest is not None
-    assert nearest.data["nearest"] == (ON.external_id,)
-    assert nearest.status == 404
+    assert nearest(registry(exposed=exposed), "lamp:a1:on!", "key-1") == (ON.external_id,)
+    assert nearest(registry(exposed=exposed), "lamp:a1:on!", "key-2") == ()
+    assert nearest(registry(), "mqtt:my-phone-presense", None) == (PRESENCE.external_id,)
+    assert nearest(registry(aliases={"mqtt:lamp": ON.external_id}), "mqtt:lampe", None) == ("mqtt:lamp",)
+
+
+def test_an_own_id_comes_before_an_alias() -> None:
+    """An alias that was there before a device with that very id was found does not take its place, nor expose it."""
+    aliases = {ON.external_id: PRESENCE.external_id}
+    assert registry(aliases=aliases).feature(ON.external_id) == ON
+    assert plan(event(ON.external_id), registry(aliases=aliases)).state == "unbound"
 
 
 def test_a_report_never_goes_back_to_its_origin() -> None:

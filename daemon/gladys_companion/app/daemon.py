@@ -11,7 +11,7 @@ from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery import Discovery, Mdns, Seen
 from gladys_companion.intake import Intake
-from gladys_companion.link import Link, Pairing, pairing, tls_context
+from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
@@ -24,7 +24,17 @@ __all__ = ["Daemon"]
 class Daemon:
     """The running daemon; made by ``open_daemon``. Implements ``web.service.Host``."""
 
-    def __init__(self, config: Config, store: SqliteStore, registry: Registry, intake: Intake, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: SqliteStore,
+        registry: Registry,
+        intake: Intake,
+        *,
+        http: ClientSession,
+        context: ssl.SSLContext,
+        clock: Clock,
+    ) -> None:
         self.config = config
         self.store = store
         self.registry = registry
@@ -40,27 +50,29 @@ class Daemon:
         self._repaired = asyncio.Event()
         self._linked = asyncio.Event()
         self.opened = asyncio.Event()  # set when every plug-in is open, or failed
-        self._http: ClientSession
-        self._context: ssl.SSLContext
+        self._http = http
+        self._context = context
 
     def vitals(self) -> Vitals:
         """Return how link, discovery and plug-ins are, now."""
         state = LinkStatus(state="unpaired")
         if self.pairing is not None and self.link is not None:
-            told = self.link.state
+            link = self.link.state
             state = LinkStatus(
-                state=told.state,
+                state=link.state,
                 url=self.pairing.url,
                 home=self.pairing.home_name,
-                since=told.since,
-                reason=told.reason,
-                clock_offset=told.clock_offset,
+                since=link.since,
+                reason=link.reason,
+                clock_offset=link.clock_offset,
             )
         records = tuple(
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
             for one in self.plugins.values()
         )
-        return Vitals(link=state, mdns=self._mdns_status(), plugins=records)
+        told = (self.trouble(one.id) for one in self.registry.snapshot.devices.values() if one.away_since is None)
+        troubles = tuple(filter(None, told))
+        return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=troubles)
 
     def _mdns_status(self) -> MdnsStatus:
         if self.discovery is None or self.mdns is None:
@@ -76,6 +88,10 @@ class Daemon:
     def scan(self) -> tuple[Seen, ...]:
         """Return what is announced on the network, and what became of it."""
         return self.discovery.scan() if self.discovery is not None else ()
+
+    def trouble(self, device_id: str) -> str | None:
+        """Return why the driver can not reach a device now; None when it can, or does not tell."""
+        return self.discovery.trouble(device_id) if self.discovery is not None else None
 
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.
@@ -113,9 +129,8 @@ class Daemon:
         if self.discovery is not None:
             self.discovery.forget(device_id)
 
-    async def keep_link(self, http: ClientSession) -> None:
+    async def keep_link(self) -> None:
         """Keep the link of the present pairing; a changed pairing ends it and begins another."""
-        self._http, self._context = http, await asyncio.to_thread(tls_context, self.config.link.ca_certificate)
         self.pairing = await pairing.load(self._secrets)
         while True:
             self._repaired.clear()
@@ -126,8 +141,9 @@ class Daemon:
                         self.pairing,
                         self.intake,
                         options=self.config.link,
-                        http=http,
+                        http=self._http,
                         context=self._context,
+                        time_to_live=self.config.commands.time_to_live,
                         clock=self.clock,
                     )
                     running = group.create_task(self.link.run(), name="link")

@@ -39,7 +39,7 @@ async def run_parts(daemon: Daemon, http: ClientSession, wakers: list[Callable[[
         every(TIDY_EVERY, tidy.set, scheduler, "tidy")
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_tidy(daemon.store, config.retention, tidy, daemon.clock), name="tidy")
-            group.create_task(daemon.keep_link(http), name="link")
+            group.create_task(daemon.keep_link(), name="link")
             await _run_plugins(daemon, http, wakers, config)
 
 
@@ -59,6 +59,7 @@ async def _run_plugins(
                 secrets=StoredSecrets(daemon.store, name),
                 registry=lambda: daemon.registry.snapshot,
                 retry=seen_again.put_nowait,
+                time_to_live=config.commands.time_to_live,
             )
 
         drivers = await plugins.load("drivers", config.drivers, kit, stack)

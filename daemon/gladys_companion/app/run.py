@@ -19,6 +19,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
 from gladys_companion.errors import StoreError
 from gladys_companion.intake import Intake
+from gladys_companion.link import tls_context
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -50,14 +51,23 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         for waker in wakers:
             waker(lanes)
 
+    context = await asyncio.to_thread(tls_context, config.link.ca_certificate)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         store = await enter(open_store(database_path(config), MIGRATIONS))
         registry = await open_registry(store, wake=wake, clock=clock)
         await registry.use_targets(config.sinks)  # known before they are open, so that no event passes them by
-        intake = Intake(store, registry.plan, wake=wake, settle_within=config.link.settle_within, clock=clock)
+        intake = Intake(
+            store,
+            registry.plan,
+            lambda: registry.snapshot,
+            wake=wake,
+            settle_within=config.link.settle_within,
+            clock=clock,
+        )
         wakers.append(lambda _: intake.changed())
-        daemon = Daemon(config, store, registry, intake, clock)
+        http = await enter(ClientSession())
+        daemon = Daemon(config, store, registry, intake, http=http, context=context, clock=clock)
         service = Service(
             config=config,
             store=store,
@@ -69,7 +79,6 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         )
         await enter(open_socket(service, socket_path(config)))
         daemon.local = await enter(open_local(service))
-        http = await enter(ClientSession())
         async with asyncio.TaskGroup() as group:
             running = group.create_task(run_parts(daemon, http, wakers), name="daemon")
             yield daemon

@@ -61,7 +61,7 @@ class Commands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the home keeps what."""
 
-    events_days: Days = 30
+    events_days: Annotated[int, Meta(ge=8, le=36_500)] = 30  # ids are remembered longer than a gateway holds them
     unbound_days: Days = 7
     unbound_per_id: Count = 100
     history_days: Days = 365

@@ -26,12 +26,13 @@ from gladys_companion.intake import Intake
 from gladys_companion.link.pairing import Pairing
 from gladys_companion.link.session import Session
 from gladys_companion.protocol import open_api, socketio
+from gladys_companion.protocol.open_api import DEFAULT_TTL
 
 __all__ = ["Link", "LinkState", "tls_context"]
 
 FIRST_DELAY = 0.5
 OPEN_WITHIN = 10.0
-ANSWER_WITHIN = ClientTimeout(total=15)
+ANSWER_WITHIN = ClientTimeout(total=10, sock_connect=3)
 TOKEN_LASTS = 50 * 60.0  # it is valid for an hour
 MOST_FRAME = 26_214_400  # bytes, as the gateway announces
 
@@ -77,11 +78,12 @@ class Link:
         options: ``[link]`` of the configuration.
         http: for the access token.
         context: verifies the gateway's certificate.
+        time_to_live: seconds after which a command is late, unless its sender asked for less.
         clock: wall and boot time.
         delays: seconds to wait, as ``backoff.delay`` says them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a link, each named at its call
         self,
         pairing: Pairing,
         intake: Intake,
@@ -89,6 +91,7 @@ class Link:
         options: config.Link,
         http: ClientSession,
         context: ssl.SSLContext,
+        time_to_live: float = DEFAULT_TTL,
         clock: Clock = SYSTEM,
         delays: Callable[[int, float, float], float] = delay,
     ) -> None:
@@ -98,6 +101,7 @@ class Link:
         self._http = http
         self._context = context
         self._clock = clock
+        self._time_to_live = time_to_live
         self._delays = delays
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
@@ -157,7 +161,7 @@ class Link:
                 url, headers=headers, timeout=ANSWER_WITHIN, ssl=self._context, allow_redirects=False
             ) as answer:
                 status, body = answer.status, await answer.read()
-        except (ClientError, TimeoutError) as error:
+        except (ClientError, TimeoutError, ValueError) as error:
             raise Unavailable(f"{self._pairing.url} can not be reached ({type(error).__name__}: {error})") from error
         try:
             told = msgspec.json.decode(body, type=_TokenAnswer)
@@ -243,7 +247,7 @@ class Link:
 
     async def _serve(self, socket: ClientConnection, silence: float) -> None:
         loop = asyncio.get_running_loop()
-        session = Session(socket, self._intake, self._clock, self._malformed)
+        session = Session(socket, self._intake, self._clock, self._time_to_live, self._malformed)
         try:
             async with asyncio.TaskGroup() as group:
                 teller = group.create_task(session.tell(), name="link receipts") if self._speaks_ours else None

@@ -19,6 +19,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.model import Event
 from gladys_companion.protocol import open_api, socketio
+from gladys_companion.store.writer import Chain
 
 __all__ = ["Session"]
 
@@ -34,12 +35,16 @@ log = structlog.get_logger(__name__)
 class Session:
     """Takes frames in; ``open`` until the gateway says goodbye. ``malformed`` is called for each frame dropped."""
 
-    def __init__(self, socket: ClientConnection, intake: Intake, clock: Clock, malformed: Callable[[], None]) -> None:
+    def __init__(
+        self, socket: ClientConnection, intake: Intake, clock: Clock, time_to_live: float, malformed: Callable[[], None]
+    ) -> None:
         self._socket = socket
         self._intake = intake
         self._clock = clock
+        self._time_to_live = time_to_live
         self._malformed = malformed
         self._under_way = 0
+        self._chain = Chain()
         self._number = 0
         self._told: dict[int, asyncio.Future[bool]] = {}
         self.open = True
@@ -86,6 +91,7 @@ class Session:
                 now=clock.now(),
                 elapsed=clock.elapsed(),
                 boot=clock.boot,
+                time_to_live=self._time_to_live,
             )
         except RequestError as error:
             if packet.ack_id is not None:
@@ -101,14 +107,16 @@ class Session:
 
     async def _submit(self, event: Event, ack_id: int | None) -> None:
         try:
-            receipt = await self._intake.submit(event)
-        except StoreError as error:  # not stored: the gateway keeps it, and sends it again
+            receipt = await self._intake.submit(event, self._chain)
+        except StoreError as error:  # not stored: the gateway keeps it, and what came behind it, and sends them again
             await self._nack(ack_id, error.status, error.code, str(error))
         else:
             if ack_id is not None:
                 await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt))))
         finally:
             self._under_way -= 1
+            if self._chain.broken and not self._under_way:
+                self._chain = Chain()
 
     async def tell(self) -> None:
         """Tell the gateway what receipts became after their acks; each counts as told when it acked. For ever."""
@@ -126,6 +134,10 @@ class Session:
                 self._number += 1
                 acked = self._told[self._number] = asyncio.get_running_loop().create_future()
                 await self._socket.send(socketio.event("open-api-receipt", receipt.body(), ack_id=self._number))
-                async with asyncio.timeout(TELL_WITHIN):
-                    if not await acked:
-                        return
+                try:
+                    async with asyncio.timeout(TELL_WITHIN):
+                        if not await acked:
+                            return
+                except TimeoutError:
+                    self._told.pop(self._number, None)
+                    return

@@ -21,6 +21,7 @@ from gladys_companion.model import Event, Kind, Receipt, Sender
 __all__ = [
     "ACTIONS",
     "COMPANION_VERSION",
+    "DEFAULT_TTL",
     "NO_RAW",
     "Companion",
     "OpenApiMessage",
@@ -63,14 +64,14 @@ class Companion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Our fields of a relayed message.
 
     ``age_ms`` is how long ago it happened, measured by the gateway when it emitted; ``ttl_ms`` how old a command may
-    be. ``received_at`` is the gateway's wall clock, seconds since the epoch. ``raw`` is the body as the phone sent it,
-    where the Plus fields do not hold all of it.
+    be, where the sender asked for less than home allows. ``received_at`` is the gateway's wall clock, seconds since
+    the epoch. ``raw`` is the body as the phone sent it, where the Plus fields do not hold all of it.
     """
 
     id: str
     received_at: float
     age_ms: float = 0.0
-    ttl_ms: float = DEFAULT_TTL * 1000
+    ttl_ms: float | None = None
     key: Sender | None = None
     raw: Raw = NO_RAW
 
@@ -207,7 +208,15 @@ def read_state(body: Mapping[str, Any], now: float) -> StateBody:
     )
 
 
-def to_event(message: OpenApiMessage, *, new_id: str, now: float, elapsed: float, boot: str) -> Event:
+def to_event(
+    message: OpenApiMessage,
+    *,
+    new_id: str,
+    now: float,
+    elapsed: float,
+    boot: str,
+    time_to_live: float = DEFAULT_TTL,
+) -> Event:
     """Return the event that a relayed message tells.
 
     Args:
@@ -216,6 +225,7 @@ def to_event(message: OpenApiMessage, *, new_id: str, now: float, elapsed: float
         now: wall clock at the moment it arrived.
         elapsed: boot clock at that moment.
         boot: the boot's identity.
+        time_to_live: seconds after which a command is late here.
 
     Raises:
         RequestError: 422 or 501 with the answer for the sender.
@@ -235,13 +245,14 @@ def to_event(message: OpenApiMessage, *, new_id: str, now: float, elapsed: float
         if state.created_at is not None:
             at, dated = state.created_at, True
     age = ours.age_ms / 1000 if message.companion else max(0.0, now - at)
+    lives = time_to_live if ours.ttl_ms is None else min(time_to_live, ours.ttl_ms / 1000)
     return Event(
         id=ours.id,
         kind=kind,
         origin="gateway",
         at=at,
         received_at=now,
-        deadline=elapsed + ours.ttl_ms / 1000 - age,
+        deadline=elapsed + lives - age,
         boot=boot,
         external_id=state.external_id if state else None,
         value=state.value if state else None,

@@ -83,22 +83,27 @@ def restore(source: Path, path: Path, migrations: Migrations) -> Path | None:
             raise translate(error, part) from error
         finally:
             copy.close()
-        former = None
-        if path.exists():
-            former = path.with_name(f"{path.name}.before-restore")
-            number = 1
-            while former.exists():
-                number += 1
-                former = path.with_name(f"{path.name}.before-restore-{number}")
-            _checkpoint(path)
-            path.rename(former)
-        for leftover in ("-wal", "-shm"):
-            path.with_name(path.name + leftover).unlink(missing_ok=True)
-        part.rename(path)
+        with part.open("rb") as restored:  # SQLite does not sync what VACUUM wrote
+            os.fsync(restored.fileno())
+        former = _put_aside(path) if path.exists() else None
+        part.replace(path)  # at each moment before, the former database is in its place
         directory = os.open(path.parent, os.O_RDONLY)
         os.fsync(directory)
         os.close(directory)
         return former
+
+
+def _put_aside(path: Path) -> Path:
+    """Give the database, its log brought in, a second name that is free; return that."""
+    _checkpoint(path)
+    former, number = path.with_name(f"{path.name}.before-restore"), 1
+    while former.exists():
+        number += 1
+        former = path.with_name(f"{path.name}.before-restore-{number}")
+    os.link(path, former)
+    for leftover in ("-wal", "-shm"):
+        path.with_name(path.name + leftover).unlink(missing_ok=True)
+    return former
 
 
 def _checkpoint(path: Path) -> None:

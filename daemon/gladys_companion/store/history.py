@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from gladys_companion.clock import Clock
 from gladys_companion.config import Retention
 
 __all__ = ["history", "prune"]
@@ -25,30 +26,46 @@ def history(
     return [dict(zip(("at", "value", "text"), row, strict=True)) for row in rows]
 
 
-def prune(database: Database, keep: Retention, now: float, most: int = 2_000) -> int:
+def prune(database: Database, keep: Retention, clock: Clock, most: int = 2_000) -> int:
     """Delete what is older than it is kept, at most so many rows of each kind; return how many were deleted.
 
-    Called again until it returns 0, so that no transaction is long. What is still on its way to a device is young; what
-    still waits for a sink is given up with its event.
+    Called again until it returns 0, so that no transaction is long. What came since the machine was started is as old
+    as the boot clock says, whatever the wall clock was set to meanwhile. What still waits for a sink is given up with
+    its event.
     """
     execute = database.conn.execute
-    # events are in order of arrival: their oldest have the lowest seq, so both ends of the range are index look-ups
+    now = clock.now()
+    # events are in order of arrival: their oldest have the lowest seq. The newest stays, so that numbers only grow.
+    old = "received_at < :before AND (boot != :boot OR deadline < :up) AND seq < (SELECT max(seq) FROM events)"
+
+    def age(days: float) -> dict[str, float | str]:
+        return {
+            "before": now - days * DAY,
+            "up": clock.elapsed() - days * DAY,
+            "boot": clock.boot,
+            "most": most,
+        }
+
     deleted = execute(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?) "
-        "WHERE received_at < ? AND seq < (SELECT max(seq) FROM events))",  # the newest stays: numbers only grow
-        (most, now - keep.events_days * DAY),
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM "
+        f"(SELECT seq, received_at, boot, deadline FROM events ORDER BY seq LIMIT :most) WHERE {old})",
+        age(keep.events_days),
     ).rowcount
     deleted += execute(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_waiting "
-        "WHERE state = 'unbound' AND received_at < ? AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
-        (now - keep.unbound_days * DAY, most),
+        "DELETE FROM events WHERE seq IN "
+        f"(SELECT seq FROM events INDEXED BY events_waiting WHERE state = 'unbound' AND {old} LIMIT :most)",
+        age(keep.unbound_days),
     ).rowcount
-    deleted += execute(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM (SELECT seq, row_number() OVER "
-        "(PARTITION BY external_id ORDER BY seq DESC) AS nth FROM events WHERE state = 'unbound') "
-        "WHERE nth > ? AND seq < (SELECT max(seq) FROM events) LIMIT ?)",
-        (keep.unbound_per_id, most),
-    ).rowcount
+    crowded = execute(
+        "SELECT external_id, count(*) FROM events WHERE state = 'unbound' GROUP BY 1 HAVING count(*) > ?",
+        (keep.unbound_per_id,),
+    ).fetchall()
+    for external_id, number in crowded:
+        deleted += execute(
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE state = 'unbound' AND external_id = ? "
+            "AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT ?)",
+            (external_id, min(most, number - keep.unbound_per_id)),
+        ).rowcount
     deleted += execute(
         "DELETE FROM history WHERE (feature, at, event) IN (SELECT h.feature, h.at, h.event "
         "FROM features f CROSS JOIN history h ON h.feature = f.id AND h.at < ? LIMIT ?)",

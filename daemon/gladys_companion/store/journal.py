@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+import structlog
 from msgspec import Struct
 from sqlite_utils import Database
 
@@ -23,14 +24,15 @@ from gladys_companion.model import (
     TargetReceipt,
 )
 from gladys_companion.resolve import late_reason
-from gladys_companion.store.receipts import EVENT_COLUMNS, OPEN, make_receipt, read_event, receipt
+from gladys_companion.store.receipts import OPEN, make_receipt, receipt
 
-__all__ = ["Planner", "Recorded", "Settlement", "Waits", "record", "release", "settle"]
+__all__ = ["Planner", "Recorded", "Settled", "Settlement", "Waits", "follow", "plan_safely", "record", "settle"]
 
 
-COMMANDING = frozenset(
-    {"gateway", "local", "gladys"}
-)  # origins whose states are wishes, not what a device tells of itself
+COMMANDING = frozenset({"gateway", "local", "gladys"})  # their states are wishes, not what a device tells of itself
+UNDONE = "the device did not do it"
+
+log = structlog.get_logger(__name__)
 
 Planner = Callable[[Event], Plan]
 Waits = Callable[[int], bool]
@@ -46,13 +48,24 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """One delivery that settled, or that waits again (``pending``); times in seconds."""
+    """One delivery that settled, or that waits again (``pending``); times in seconds.
+
+    ``newest`` is the newest event when the attempt began: what a device told later is newer than what it then did.
+    """
 
     seq: int
     target: str
     state: DeliveryState
     reason: str | None = None
     retry_at: float = 0.0
+    newest: int = 0
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What ``settle`` wrote beside what it was given: others that settled with it; lanes that may go on."""
+
+    also: tuple[Settlement, ...] = ()
+    lanes: tuple[str, ...] = ()
 
 
 _INSERT = """
@@ -90,7 +103,7 @@ def record(
         elapsed: boot clock.
     """
     connection = database.conn
-    plan = planner(event)
+    plan = plan_safely(event, planner)
     if plan.feature and event.origin not in COMMANDING and _repeats(connection, event, plan.feature):
         return Recorded(seq=0, receipt=Receipt(status=200, id=event.id, outcome="delivered", duplicate=True))
     refusal, feature = plan.refusal, plan.feature
@@ -121,10 +134,22 @@ def record(
     if not inserted.rowcount:
         return Recorded(seq=0, receipt=receipt(database, event.id, duplicate=True))
     seq = inserted.lastrowid or 0
-    return _follow(connection, seq, event, plan, waits, now, elapsed)
+    return follow(connection, seq, event, plan, waits, now, elapsed)
 
 
-def _follow(
+def plan_safely(event: Event, planner: Planner) -> Plan:
+    """Return the plan; the one place where a bug in planning is held, so that it never comes back at each start."""
+    try:
+        return planner(event)
+    except Exception as error:
+        log.exception("an event could not be planned", event_id=event.id)
+        return Plan(
+            state="quarantined",
+            warning=f"It was put aside: the program failed on it ({type(error).__name__}); the log has the traceback.",
+        )
+
+
+def follow(
     connection: sqlite3.Connection, seq: int, event: Event, plan: Plan, waits: Waits, now: float, elapsed: float
 ) -> Recorded:
     """Write what a planned event begins: its deliveries, its value, what it supersedes."""
@@ -133,11 +158,16 @@ def _follow(
     feature_id = feature.external_id if feature else None
     targets: list[TargetReceipt] = []
     lanes: list[str] = []
-    superseded: list[Settlement] = []
+    settled: list[Settlement] = []
+    devices: set[str] = set()
+    undone = False
     for delivery in plan.deliveries:
+        is_device = delivery.lane != delivery.target
         state, reason = delivery.state, delivery.reason
-        if late and state == "pending" and (expired := late_reason(delivery, feature)):
-            state, reason = "expired", expired
+        if undone:
+            state, reason = "expired", UNDONE
+        elif late and state == "pending" and (expired := late_reason(delivery, feature)):
+            state, reason, undone = "expired", expired, is_device
         connection.execute(
             _INSERT_DELIVERY,
             (seq, delivery.target, delivery.lane, feature_id, state, reason, None if state in OPEN else now),
@@ -145,21 +175,23 @@ def _follow(
         targets.append(
             TargetReceipt(target=delivery.target, state=state, reason=reason, ms=None if state in OPEN else 0.0)
         )
+        if is_device:
+            devices.add(delivery.target)
         if state == "pending":
             lanes.append(delivery.lane)
-            if delivery.lane != delivery.target:
-                superseded += _supersede(connection, seq, delivery, feature_id, now)
-    _note_change(connection, [one.seq for one in superseded if not waits(one.seq)])
+            if is_device:
+                settled += _supersede(connection, seq, delivery, feature_id, now)
+    _note_change(connection, {one.seq for one in settled if not waits(one.seq)})
     if plan.applies and feature:
         _apply_value(connection, seq, event, feature, late=late)
-    made = make_receipt(event.id, refusal=plan.refusal, targets=targets, applied=plan.applies, warning=plan.warning)
-    return Recorded(seq=seq, receipt=made, lanes=tuple(lanes), superseded=tuple(superseded))
+    made = make_receipt(event.id, refusal=plan.refusal, targets=targets, devices=devices, warning=plan.warning)
+    return Recorded(seq=seq, receipt=made, lanes=tuple(lanes), superseded=tuple(settled))
 
 
 def _apply_value(connection: sqlite3.Connection, seq: int, event: Event, feature: Feature, *, late: bool) -> None:
     """Write value and history. What is late, or dated by its sender, moves the last value only if newer."""
     value, text = (
-        (None, event.text if event.text is not None else f"{event.value:g}") if feature.textual else (event.value, None)
+        (None, event.text if event.text is not None else str(event.value)) if feature.textual else (event.value, None)
     )
     at = event.at
     connection.execute(_APPLY, (value, text, at, seq, feature.external_id, not (late or event.dated), at))
@@ -167,14 +199,7 @@ def _apply_value(connection: sqlite3.Connection, seq: int, event: Event, feature
 
 
 def _repeats(connection: sqlite3.Connection, event: Event, feature: Feature) -> bool:
-    """Return whether a device only tells what is known: its last value (verified by that), or what it was just told."""
-    known = connection.execute(
-        "SELECT e.value, e.text FROM deliveries d JOIN events e ON e.seq = d.event WHERE d.lane = ? AND d.target = ? "
-        "AND d.feature = ? AND d.state IN ('pending', 'sending') ORDER BY d.event DESC LIMIT 1",
-        (feature.device, event.origin, feature.external_id),
-    ).fetchone()
-    if known and known[feature.textual] == (event.text if feature.textual else event.value):
-        return True
+    """Return whether a device only tells the last known value; what was delivered is then verified by it."""
     known = connection.execute(
         "SELECT value, text, value_event FROM features WHERE external_id = ? AND value_event IS NOT NULL",
         (feature.external_id,),
@@ -190,17 +215,28 @@ def _repeats(connection: sqlite3.Connection, event: Event, feature: Feature) -> 
 
 def _supersede(
     connection: sqlite3.Connection, seq: int, delivery: PlannedDelivery, feature: str | None, now: float
-) -> Iterable[Settlement]:
+) -> list[Settlement]:
     rows = connection.execute(
         "UPDATE deliveries SET state = 'superseded', reason = 'a newer command came', settled_at = ? "
         "WHERE lane = ? AND target = ? AND feature = ? AND state = 'pending' AND under_way = 0 AND event < ? "
         "RETURNING event",
         (now, delivery.lane, delivery.target, feature, seq),
     ).fetchall()
-    return [
-        Settlement(seq=row[0], target=delivery.target, state="superseded", reason="a newer command came")
-        for row in rows
-    ]
+    settled = []
+    for (older,) in rows:
+        done = Settlement(seq=older, target=delivery.target, state="superseded", reason="a newer command came")
+        settled += [done, *_undo(connection, done, now)]
+    return settled
+
+
+def _undo(connection: sqlite3.Connection, done: Settlement, now: float) -> list[Settlement]:
+    """Settle, as its device did, what others were to be told of a command that was not carried out."""
+    rows = connection.execute(
+        "UPDATE deliveries SET state = ?, reason = ?, settled_at = ? "
+        "WHERE event = ? AND lane = target AND state = 'pending' AND under_way = 0 RETURNING target",
+        (done.state, UNDONE, now, done.seq),
+    ).fetchall()
+    return [Settlement(seq=done.seq, target=row[0], state=done.state, reason=UNDONE) for row in rows]
 
 
 def _note_change(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
@@ -209,8 +245,8 @@ def _note_change(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
         connection.execute("UPDATE events SET untold = untold + 1 WHERE seq = ? AND origin = 'gateway'", (seq,))
 
 
-def settle(database: Database, settlements: Sequence[Settlement], now: float, waits: Waits) -> None:
-    """Write what became of deliveries; a delivered command's value becomes the feature's.
+def settle(database: Database, settlements: Sequence[Settlement], now: float, waits: Waits) -> Settled:
+    """Write what became of deliveries; a delivered command's value becomes the feature's, and others may be told of it.
 
     Args:
         database: on the writer.
@@ -219,6 +255,8 @@ def settle(database: Database, settlements: Sequence[Settlement], now: float, wa
         waits: whether somebody still waits for the receipt of an event; if not, the gateway has to be told.
     """
     connection = database.conn
+    also: list[Settlement] = []
+    lanes: set[str] = set()
     for done in settlements:
         again = done.state in OPEN
         connection.execute(
@@ -229,61 +267,41 @@ def settle(database: Database, settlements: Sequence[Settlement], now: float, wa
         if again:
             continue
         _note_change(connection, () if waits(done.seq) else (done.seq,))
+        if not _is_device(connection, done):
+            continue
         if done.state == "delivered":
             _apply_delivered(connection, done)
+            lanes.update(row[0] for row in connection.execute(_TOLD_NEXT, (done.seq,)))
+        else:
+            also += _undo(connection, done, now)
+    return Settled(also=tuple(also), lanes=tuple(lanes))
+
+
+_TOLD_NEXT = "SELECT lane FROM deliveries WHERE event = ? AND lane = target AND state = 'pending'"
+
+
+def _is_device(connection: sqlite3.Connection, done: Settlement) -> bool:
+    row = connection.execute(
+        "SELECT lane != target FROM deliveries WHERE event = ? AND target = ?", (done.seq, done.target)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _apply_delivered(connection: sqlite3.Connection, done: Settlement) -> None:
-    """Write the value that a device was just given, unless a later event already moved it."""
+    """Write the value that a device was just given, unless it told another one since the attempt began."""
     connection.execute(
         """
-        UPDATE features SET value = iif(features.type = 'text', NULL, e.value), value_at = e.at, value_event = e.seq,
-          text = iif(features.type = 'text', coalesce(e.text, e.value), NULL)
-        FROM events e JOIN deliveries d ON d.event = e.seq AND d.target = ? AND d.lane != d.target
-        WHERE e.seq = ? AND features.external_id = e.feature
-          AND (features.value_event IS NULL OR features.value_event < e.seq)""",
-        (done.target, done.seq),
+        UPDATE features SET value = iif(type = 'text', NULL, e.value), value_at = e.at, value_event = e.seq,
+          text = iif(type = 'text', coalesce(e.text, e.value), NULL)
+        FROM events e WHERE e.seq = ? AND features.external_id = e.feature
+          AND (features.value_event IS NULL OR features.value_event <= ?)""",
+        (done.seq, done.newest),
     )
     connection.execute(
         """
         INSERT OR IGNORE INTO history (feature, at, event, value, text)
         SELECT f.id, e.at, e.seq,
           iif(f.type = 'text', NULL, e.value), iif(f.type = 'text', coalesce(e.text, e.value), NULL)
-        FROM events e
-        JOIN deliveries d ON d.event = e.seq AND d.target = ? AND d.lane != d.target
-        JOIN features f ON f.external_id = e.feature AND f.keep_history WHERE e.seq = ?""",
-        (done.target, done.seq),
+        FROM events e JOIN features f ON f.external_id = e.feature AND f.keep_history WHERE e.seq = ?""",
+        (done.seq,),
     )
-
-
-def release(
-    database: Database, external_ids: Iterable[str], planner: Planner, now: float, elapsed: float, boot: str
-) -> set[str]:
-    """Plan again what was kept for ids that can be addressed now, oldest first; return the lanes to wake.
-
-    What was kept is late by then unless it just came, and goes by the rule for late events.
-    """
-    lanes: set[str] = set()
-    for external_id in external_ids:
-        rows = database.conn.execute(
-            f"SELECT seq, {EVENT_COLUMNS} FROM events e WHERE external_id = ? AND state = 'unbound' ORDER BY seq",
-            (external_id,),
-        ).fetchall()
-        for seq, *columns in rows:
-            event = read_event(columns)
-            plan = planner(event)
-            if plan.state == "unbound":
-                continue
-            refusal = msgspec.json.encode(plan.refusal).decode() if plan.refusal else None
-            database.conn.execute(
-                "UPDATE events SET state = ?, feature = ?, refusal = ?, warning = ?, "
-                "untold = untold + (origin = 'gateway') WHERE seq = ?",
-                (plan.state, plan.feature.external_id if plan.feature else None, refusal, plan.warning, seq),
-            )
-            when = elapsed if event.boot == boot else float("inf")
-            lanes.update(_follow(database.conn, seq, event, plan, _nobody, now, when).lanes)
-    return lanes
-
-
-def _nobody(_: int) -> bool:
-    return False

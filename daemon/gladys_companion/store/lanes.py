@@ -30,6 +30,7 @@ class Leased(Struct, frozen=True, kw_only=True):
     feature: Feature | None
     attempts: int
     late: bool
+    newest: int
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -54,9 +55,13 @@ def lease(
     rows = database.conn.execute(
         f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, {EVENT_COLUMNS} "
         "FROM deliveries d JOIN events e ON e.seq = d.event "
-        "WHERE d.lane = ? AND d.state IN ('pending', 'sending') AND d.under_way = 0 ORDER BY d.event LIMIT ?",
+        "WHERE d.lane = ? AND d.state IN ('pending', 'sending') AND d.under_way = 0 AND NOT EXISTS ("
+        # news of a command waits until its device has done it
+        "SELECT 1 FROM deliveries o WHERE o.event = d.event AND d.lane = d.target AND o.lane != o.target "
+        "AND o.state IN ('pending', 'sending')) ORDER BY d.event LIMIT ?",
         (lane, MOST_LEASED),
     ).fetchall()
+    newest = database.conn.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
     taken: list[Leased] = []
     expired: list[Settlement] = []
     wait = None
@@ -75,17 +80,21 @@ def lease(
             command = lane != target
             wait = min(retry_at, event.deadline) - elapsed if command else retry_at - elapsed
             break
-        taken.append(Leased(seq=seq, event=event, target=target, feature=feature, attempts=attempts + 1, late=late))
+        taken.append(
+            Leased(
+                seq=seq, event=event, target=target, feature=feature, attempts=attempts + 1, late=late, newest=newest
+            )
+        )
         if alone:
             break
-    settle(database, expired, now, waits)
+    also = settle(database, expired, now, waits).also
     for one in taken:
         once = one.feature is not None and one.feature.momentary
         database.conn.execute(
             "UPDATE deliveries SET attempts = attempts + 1, under_way = 1, state = ? WHERE event = ? AND target = ?",
             ("sending" if once else "pending", one.seq, one.target),
         )
-    return Lease(taken=tuple(taken), settled=tuple(expired), wait=wait)
+    return Lease(taken=tuple(taken), settled=(*expired, *also), wait=wait)
 
 
 def recover(database: Database, now: float) -> None:

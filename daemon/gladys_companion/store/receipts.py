@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlite_utils import Database
 
-from gladys_companion.model import Event, Outcome, Receipt, Refusal, Sender, TargetReceipt
+from gladys_companion.model import DeliveryState, Event, Outcome, Receipt, Refusal, Sender, TargetReceipt
 
-__all__ = ["EVENT_COLUMNS", "OPEN", "make_receipt", "read_event", "receipt"]
+__all__ = ["DONE", "EVENT_COLUMNS", "OPEN", "make_receipt", "read_event", "receipt"]
 
 OPEN = frozenset({"pending", "sending"})
 DONE = frozenset({"delivered", "verified"})
+FAILED = frozenset({"rejected", "unknown"})
+STATUS: Mapping[Outcome, int] = {
+    "delivered": 200,
+    "accepted": 202,
+    "held": 202,
+    "expired": 202,  # the event was kept, and not done
+    "superseded": 202,
+    "rejected": 502,
+}
 
 EVENT_COLUMNS = (
     "e.id, e.kind, e.origin, e.at, e.received_at, e.deadline, e.boot, e.external_id, e.value, e.text, e.dated, "
@@ -47,11 +56,15 @@ def make_receipt(
     *,
     refusal: Refusal | None,
     targets: Sequence[TargetReceipt],
-    applied: bool,
+    devices: Collection[str],
     warning: str | None,
     duplicate: bool = False,
 ) -> Receipt:
-    """Return what the sender is told of an event and its targets. Pure."""
+    """Return what the sender is told of an event and its targets. Pure.
+
+    What became of it is what became of it at its device (``devices``: those targets that are one, virtual ones too);
+    who else was to be told, and could not be, is a warning.
+    """
     if refusal:
         return Receipt(
             status=refusal.status,
@@ -63,33 +76,32 @@ def make_receipt(
             field=refusal.data.get("field"),
             nearest=tuple(refusal.data.get("nearest", ())),
         )
-    states = {target.state for target in targets}
-    outcome: Outcome = "accepted"
-    status = 202
-    if not states & OPEN:
-        if states & DONE or (applied and not states):
-            outcome, status = "delivered", 200
-        elif states & {"rejected", "unknown"}:
-            failed = next(target for target in targets if target.state in {"rejected", "unknown"})
-            return Receipt(
-                status=502,
-                id=event_id,
-                outcome="rejected",
-                duplicate=duplicate,
-                targets=tuple(targets),
-                error_code="DELIVERY_FAILED",
-                error_message=f"{failed.target}: {failed.reason or failed.state}.",
-            )
-        elif "expired" in states:
-            outcome = "expired"
+    failed = next((target for target in targets if target.state in FAILED), None)
+    outcome = _outcome({target.state for target in targets if target.target in devices or not devices})
+    if {target.state for target in targets} & OPEN:
+        outcome = "accepted"
+    if failed is not None and warning is None:
+        warning = f"{failed.target}: {failed.reason or failed.state}."
+    error = outcome == "rejected"
     return Receipt(
-        status=status,
+        status=STATUS[outcome],
         id=event_id,
         outcome=outcome,
         duplicate=duplicate,
         targets=tuple(targets),
-        warning=warning,
+        warning=None if error else warning,
+        error_code="DELIVERY_FAILED" if error else None,
+        error_message=warning if error else None,
     )
+
+
+def _outcome(states: set[DeliveryState]) -> Outcome:
+    """Return the one word for what became of an event that has settled where it counts."""
+    if states <= DONE:
+        return "delivered"
+    if states & FAILED:
+        return "rejected"
+    return "expired" if "expired" in states else "superseded"
 
 
 def receipt(database: Database, event_id: str, *, duplicate: bool = False) -> Receipt:
@@ -99,28 +111,26 @@ def receipt(database: Database, event_id: str, *, duplicate: bool = False) -> Re
         KeyError: no such event.
     """
     row = database.conn.execute(
-        "SELECT seq, received_at, refusal, warning, state, feature FROM events WHERE id = ?", (event_id,)
+        "SELECT seq, received_at, refusal, warning FROM events WHERE id = ?", (event_id,)
     ).fetchone()
     if row is None:
         raise KeyError(event_id)
-    seq, received_at, refusal, warning, state, feature = row
-    targets = [
-        TargetReceipt(
-            target=target,
-            state=target_state,
-            reason=reason,
-            ms=None if settled_at is None else round(max(0.0, settled_at - received_at) * 1000, 3),
-        )
-        for target, target_state, reason, settled_at in database.conn.execute(
-            "SELECT target, state, reason, settled_at FROM deliveries WHERE event = ? ORDER BY lane = target, target",
-            (seq,),
-        )
-    ]
+    seq, received_at, refusal, warning = row
+    devices = set()
+    targets = []
+    for target, state, reason, settled_at, is_device in database.conn.execute(
+        "SELECT target, state, reason, settled_at, lane != target FROM deliveries WHERE event = ? ORDER BY 5 DESC, 1",
+        (seq,),
+    ):
+        ms = None if settled_at is None else round(max(0.0, settled_at - received_at) * 1000, 3)
+        targets.append(TargetReceipt(target=target, state=state, reason=reason, ms=ms))
+        if is_device:
+            devices.add(target)
     return make_receipt(
         event_id,
         refusal=msgspec.json.decode(refusal, type=Refusal) if refusal else None,
         targets=targets,
-        applied=state == "planned" and feature is not None,
+        devices=devices,
         warning=warning,
         duplicate=duplicate,
     )

@@ -17,7 +17,8 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.model import ANY_KEY, Device, Event, Feature, Plan, RegistrySnapshot
 from gladys_companion.resolve import plan
-from gladys_companion.store import journal, lanes
+from gladys_companion.store import lanes
+from gladys_companion.store.binding import release
 from gladys_companion.store.writer import Store
 
 __all__ = ["Registry", "load_snapshot", "open_registry"]
@@ -182,6 +183,11 @@ class Registry:
         def job(database: Database) -> set[str]:
             self._known_device(device_id)
             of_it = "(SELECT external_id FROM features WHERE device = ?)"
+            database.conn.execute(
+                "UPDATE deliveries SET state = 'rejected', reason = 'its device was forgotten', settled_at = ? "
+                f"WHERE state = 'pending' AND under_way = 0 AND feature IN {of_it}",
+                (self._clock.now(), device_id),
+            )
             for table in ("aliases", "exposures"):
                 database.conn.execute(f"DELETE FROM {table} WHERE external_id IN {of_it}", (device_id,))
             database.conn.execute("DELETE FROM devices WHERE id = ?", (device_id,))
@@ -234,6 +240,8 @@ class Registry:
     async def expose(self, external_id: str, key_ids: Iterable[str] = ()) -> None:
         """Let a feature be commanded from outside: by the given keys, or by every key if none is given.
 
+        What they sent before was refused, and is not carried out now.
+
         Raises:
             RequestError: 404 when there is no such feature; 422 when a lock, garage door, alarm or cover names no key.
         """
@@ -257,7 +265,7 @@ class Registry:
             aliases = {alias for alias, own in self.snapshot.aliases.items() if own == feature.external_id}
             return {feature.external_id, *aliases}
 
-        await self._change(job)
+        await self._change(job, elapsed=float("inf"))
 
     async def unexpose(self, external_id: str) -> None:
         """Take back every exposure of a feature.
@@ -275,7 +283,7 @@ class Registry:
 
         await self._change(job)
 
-    async def _change(self, change: Callable[[Database], set[str]]) -> None:
+    async def _change(self, change: Callable[[Database], set[str]], elapsed: float | None = None) -> None:
         """Run one change; ``change`` returns the external ids that mean something now and did not before."""
         runs = 0
 
@@ -286,7 +294,8 @@ class Registry:
             runs += 1
             external_ids = change(database)
             clock = self._clock
-            return journal.release(database, external_ids, self.plan, clock.now(), clock.elapsed(), clock.boot)
+            moment = clock.elapsed() if elapsed is None else elapsed
+            return release(database, external_ids, self.plan, clock.now(), moment, clock.boot)
 
         try:
             released = await self._store.write(job)
