@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from gladys_companion.errors import StoreFull
 from gladys_companion.gateway.relay import WINDOW
 from gladys_companion.gateway.server import Times
+from gladys_companion.protocol import socketio
 from tests.gateway_world import LAMP, World, delivered, open_world, silent, until
 from tests.home import SetClock
 
@@ -125,6 +127,67 @@ async def test_crowd_at_once_keeps_the_order_of_each_id(tmp_path: Path) -> None:
         for message in home.messages:
             received.setdefault(_id(message), []).append(message["companion"]["id"])
         assert all(ids == sorted(ids) for ids in received.values())
+
+
+async def test_event_that_landed_since_its_page_was_read_is_not_sent_again(tmp_path: Path) -> None:
+    """A live event that is under way while the replay reads past it is acked first, and is not met there later."""
+    async with open_world(tmp_path, answer_within=30) as world:
+        await _hold(world, 200, "mqtt:full")
+        async with world.connected(silent) as home:
+            await home.came(WINDOW)
+            live = asyncio.create_task(world.state(1_000, "mqtt:other"))
+            await _accepted(world, 201)
+            await home.settle(1)
+            await home.came(WINDOW + 1)
+            await home.settle(WINDOW - 1)  # all but the live one: what is sent now needs the page that holds it
+            await home.came(2 * WINDOW)
+            ack_id, message = home.unacked.pop(0)
+            assert _id(message) == "mqtt:other"
+            await home.settle(2)
+            await home.came(2 * WINDOW + 2)
+            await home.socket.send(socketio.ack(ack_id, delivered(message)))
+            assert (await live).status == 200
+            home.ack = delivered
+            await home.settle(len(home.unacked))
+            assert (await world.state(200, "mqtt:full")).status == 200  # behind all the others
+            assert Counter(home.states()) == dict.fromkeys((*range(201), 1_000), 1)
+
+
+@pytest.mark.parametrize("companion", [True, False])
+@pytest.mark.parametrize("seed", range(2))
+async def test_held_and_live_events_are_sent_once_whatever_the_acks(tmp_path: Path, seed: int, companion: bool) -> None:
+    """An instance that acks at random gets each event once, each id in order, and the quota is that of what is left."""
+    chance = random.Random(seed)
+    ids = [f"id:{number}" for number in range(12)]
+    states = iter(range(10_000))
+    left = 20  # are never acked
+    async with open_world(tmp_path, answer_within=30, held_events=720) as world:
+
+        async def phone() -> None:
+            await world.state(next(states), chance.choice(ids))
+
+        for _ in range(215):
+            await phone()
+        async with world.connected(silent, companion=companion) as home, asyncio.TaskGroup() as phones:
+            to_come = 480
+            async with asyncio.timeout(30):
+                while len(home.messages) < 695 or len(home.unacked) > left:
+                    for _ in range(min(to_come, chance.randrange(16))):
+                        phones.create_task(phone())
+                        to_come -= 1
+                    for _ in range(min(len(home.unacked) - left, chance.randrange(1, 40))):
+                        ack_id, message = home.unacked.pop(chance.randrange(len(home.unacked)))
+                        await home.socket.send(socketio.ack(ack_id, delivered(message)))
+                    await home.ask("latency")  # what was sent until now has come
+            home.cut()
+        assert Counter(home.states()) == dict.fromkeys(range(695), 1)
+        for id_ in ids if companion else []:
+            own = [message["companion"]["id"] for message in home.messages if _id(message) == id_]
+            assert own == sorted(own)
+        await world.gateway.storage.flush()
+        assert sum(total.events for total in await world.gateway.storage.held_totals()) == left
+        more = await asyncio.gather(*(world.state(number) for number in range(720)))
+        assert Counter(answer.status for answer in more) == {202: 720 - left, 507: left}
 
 
 async def test_cut_in_mid_flight_is_answered_at_once_and_delivered_once(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ class HomeState:
         return queued
 
     def is_known(self, event_id: str) -> bool:
-        """Return whether an event is under way or in the queue, so that the replay passes it by."""
+        """Return whether an event is under way or in the queue, and so is not for the replay."""
         return event_id in self.under_way or event_id in self.queue
 
     def add(self, order_key: str, events: int = 1) -> None:
@@ -199,6 +199,12 @@ class HomeState:
             self._waits[order_key] = left
         else:
             self._waits.pop(order_key, None)
+
+    def turn(self, page: Sequence[StoredEvent]) -> None:
+        """Replay these next, but for what is known: that may have landed when the replay comes to it."""
+        if page:
+            self.cursor = page[-1].seq
+        self.page.extend(event for event in page if not self.is_known(event.id))
 
     def rewind(self) -> None:
         """Let the replay begin anew: what waits is not only behind where it stood."""

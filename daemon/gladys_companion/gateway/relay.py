@@ -273,13 +273,11 @@ class Relay:
                 await self._send(home, socket, queued.event, queued.seq, queued.key_name)
                 continue
             if home.page:
+                found = True
                 event = home.page.popleft()
-                home.cursor = event.seq
-                if not home.is_known(event.id):
-                    found = True
-                    home.take_out(event.order_key)
-                    key = self._storage.key(event.key_id)
-                    await self._send(home, socket, event, event.seq, key.name if key else "")
+                home.take_out(event.order_key)
+                key = self._storage.key(event.key_id)
+                await self._send(home, socket, event, event.seq, key.name if key else "")
                 continue
             if await self._turn_page(home):
                 continue
@@ -297,10 +295,9 @@ class Relay:
             _log.warning("gateway.replay_waits", home=home.id, reason=str(error))
             await asyncio.sleep(_STORE_RETRY)
             return True
-        if rewinds != home.rewinds:
-            return True
-        home.page.extend(page)
-        return bool(page)
+        if rewinds == home.rewinds:
+            home.turn(page)
+        return bool(page) or rewinds != home.rewinds
 
     def _settled(
         self, home: HomeState, event: Flight | NewEvent | StoredEvent, answer: Answer, sent_at: float | None
