@@ -155,7 +155,9 @@ async def test_event_that_landed_since_its_page_was_read_is_not_sent_again(tmp_p
 
 @pytest.mark.parametrize("companion", [True, False])
 @pytest.mark.parametrize("seed", range(2))
-async def test_held_and_live_events_are_sent_once_whatever_the_acks(tmp_path: Path, seed: int, companion: bool) -> None:
+async def test_held_and_live_events_are_sent_once_whatever_the_acks(
+    tmp_path: Path, *, seed: int, companion: bool
+) -> None:
     """An instance that acks at random gets each event once, each id in order, and the quota is that of what is left."""
     chance = random.Random(seed)
     ids = [f"id:{number}" for number in range(12)]

@@ -83,6 +83,11 @@ def _with(**changes: Any) -> str:
     return json.dumps({name: value for name, value in members.items() if value is not ...})
 
 
+def _nested(depth: int) -> str:
+    """Return the end of an object with a last member that is so deep."""
+    return ',"note":' + "[" * depth + "]" * depth + "}"
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status", "code", "field"),
     [
@@ -93,9 +98,11 @@ def _with(**changes: Any) -> str:
         (JSON, "null", 400, "BAD_REQUEST", None),
         (JSON, '{"device_feature_external_id":"a","state":NaN}', 400, "BAD_REQUEST", None),
         (JSON, "[" * 5_000, 400, "BAD_REQUEST", None),
+        (JSON, '{"device_feature_external_id":"a","state":1e400}', 400, "BAD_REQUEST", None),
         (JSON, "\xff\xfe", 400, "BAD_REQUEST", None),
         (FORM, "state=%FF&device_feature_external_id=a", 400, "BAD_REQUEST", None),
         (FORM, "nonsense", 400, "BAD_REQUEST", None),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, "--x", 400, "BAD_REQUEST", None),
         (JSON, _with(device_feature_external_id=...), 422, "INVALID_FIELD", "device_feature_external_id"),
         (JSON, _with(device_feature_external_id=7), 422, "INVALID_FIELD", "device_feature_external_id"),
         (JSON, _with(device_feature_external_id=" "), 422, "INVALID_FIELD", "device_feature_external_id"),
@@ -120,6 +127,19 @@ async def test_bad_state(
         assert answer.body.get("field") == field
         assert answer.body["error_message"].endswith((".", "!"))
         assert await world.gateway.storage.held_totals() == []
+
+
+@pytest.mark.parametrize("route", ["device/state", "event", "owntracks"])
+async def test_what_is_nested_deeply_is_refused_or_arrives(tmp_path: Path, route: str) -> None:
+    """No depth is committed that can not be sent: 64 levels arrive, more are refused beforehand."""
+    start = json.dumps({**GOOD, "_type": "lwt"})[:-1]
+    async with open_world(tmp_path) as world, world.connected() as home:
+        for depth in (63, 64, *range(960, 1_000, 3), 5_000):
+            answer = await world.post(route, data=start + _nested(depth), headers=JSON)
+            refused = 200 if route == "owntracks" else 400
+            assert answer.status == (200 if depth == 63 else refused)
+        await home.came(1)
+        assert sum(total.events for total in await world.gateway.storage.held_totals()) <= 1
 
 
 async def test_large_and_odd_external_ids_arrive(tmp_path: Path) -> None:
@@ -197,6 +217,40 @@ async def test_unknown_route_and_method(tmp_path: Path) -> None:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
         answer = await world.ask("DELETE", "/healthz")
         assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+async def test_slash_after_the_key(tmp_path: Path) -> None:
+    """What some apps append to a path is no part of the key."""
+    async with open_world(tmp_path) as world:
+        for path in (f"device/state/{world.key}/", f"owntracks/{world.key}/"):
+            body = {**GOOD, "_type": "lwt"}
+            assert (await world.ask("POST", f"/v1/api/{path}", json=body)).status in {200, 202}
+        sent = {"Authorization": f"Bearer {world.key}"}
+        assert (await world.ask("POST", "/v1/api/device/state/", json=GOOD, headers=sent)).status == 202
+        assert (await world.ask("POST", f"/v1/api/device/state/{world.key}//", json=GOOD)).status == 404
+
+
+async def test_sentences_say_what_would_be_right(tmp_path: Path) -> None:
+    """Where the same code has several reasons, the sentence tells them apart."""
+    async with open_world(tmp_path) as world:
+        for headers, body, word in (
+            ({"Content-Type": "multipart/form-data; boundary=x"}, "--x\r\n", "Multipart"),
+            (JSON, '{"state":1e400}', "number that is too large"),
+            (JSON, "[" * 5_000, "64 levels"),
+        ):
+            assert word in (await world.post(data=body, headers=headers)).body["error_message"]
+        assert "Basic" in (await world.ask("POST", "/v1/api/device/state", json=GOOD)).body["error_message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+async def test_owntracks_is_never_told_that_its_request_is_wrong(tmp_path: Path, method: str) -> None:
+    """An iPhone deletes what is refused with 4xx: another method or path is 503."""
+    async with open_world(tmp_path) as world:
+        for path in ("owntracks", f"owntracks/{world.key}", f"owntracks/{world.key}/x"):
+            answer = await world.ask(method, f"/v1/api/{path}", json={"_type": "lwt"})
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) > 0
+        assert (await world.ask("POST", f"/v1/api/owntracks/{world.key}/x", json={"_type": "lwt"})).status == 503
 
 
 async def test_too_large(tmp_path: Path) -> None:
@@ -367,7 +421,7 @@ async def test_openapi_document_is_held_to_the_routes(tmp_path: Path) -> None:
                 if method in operations:
                     assert str(answer.status) in operations[method]["responses"], (path, answer)
                 else:
-                    assert answer.status == 405
+                    assert answer.status == (503 if "owntracks" in path else 405)
             for name in {"{key}", "{id}"} & set(path.split("/")):
                 assert name.strip("{}") in [one["name"] for one in next(iter(operations.values()))["parameters"]]
 

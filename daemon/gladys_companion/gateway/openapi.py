@@ -136,13 +136,14 @@ def _owntracks(*, key_in_path: bool) -> dict[str, Any]:
     device = {"name": "X-Limit-D", "in": "header", "schema": {"type": "string"}, "description": "The device's name."}
     return {
         "summary": "Send an OwnTracks message (mode HTTP)",
-        "description": "Never answers 4xx but for a wrong key: what can not be used is answered [] and quarantined.",
+        "description": "Never answers 4xx but for a wrong key: what can not be used is answered [] and quarantined, "
+        "and any other mistake, even another method, 503.",
         "parameters": [_KEY, device] if key_in_path else [device],
         "security": [] if key_in_path else _HEADER_KEY,
         "requestBody": {"content": {_JSON: {"schema": _OBJECT}}},
         "responses": {
             "200": {"description": "Stored.", "content": {_JSON: {"schema": {"type": "array", "items": _OBJECT}}}},
-            **_refusals("401", "403", "405", "503"),
+            **_refusals("401", "403", "503"),
         },
     }
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _MOST_FIELDS = 1_000
+_DEEPEST = 64  # whoever reads it again nests it deeper, and must be able to
 _LONGEST_IDEMPOTENCY_KEY = 255
 _LONGEST_PLAIN_ORDER_KEY = 64  # longer ids are hashed: one number per id is kept in memory while events are held
 
@@ -102,16 +103,44 @@ def _object(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes]:
     """
     try:
         value = _any.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except msgspec.ValidationError as error:
+        raise RequestError(400, "BAD_REQUEST", "The body holds a number that is too large.") from error
+    except RecursionError:
+        raise _too_deep() from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if content_type.lower().startswith("application/x-www-form-urlencoded") and not body.lstrip().startswith(b"{"):
             members = _form(body)
             return members, _encode(members)
+        if content_type.lower().startswith("multipart/"):
+            sentence = "Multipart forms are not taken: send JSON or a url-encoded form."
+            raise RequestError(400, "BAD_REQUEST", sentence) from error
         if body.strip():
             raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from error
         raise RequestError(400, "BAD_REQUEST", "The body is empty: send a JSON object.") from error
     if not isinstance(value, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be a JSON object, such as {...}.")
+    if _is_deep(value, body):
+        raise _too_deep()
     return value, body
+
+
+def _too_deep() -> RequestError:
+    return RequestError(400, "BAD_REQUEST", f"The body is nested more than {_DEEPEST} levels deep.")
+
+
+def _is_deep(value: object, body: bytes) -> bool:
+    """Return whether JSON is nested deeper than anybody needs, without descending into it."""
+    if body.count(b"{") + body.count(b"[") <= _DEEPEST:
+        return False
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for one in level
+            if isinstance(one, dict | list)
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def _form(body: bytes) -> dict[str, Any]:
@@ -181,10 +210,14 @@ def read_owntracks(body: bytes, device: str | None, key_id: str) -> Post:
     """
     try:
         members = _any.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise Unusable(f"nested more than {_DEEPEST} levels deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unusable("not JSON") from error
     if not isinstance(members, dict) or not isinstance(members.get("_type"), str):
         raise Unusable("not an object with a _type")
+    if _is_deep(members, body):
+        raise Unusable(f"nested more than {_DEEPEST} levels deep")
     tst = _number(members, "tst", at_least=0)
     own_id = members.get("_id")
     known_by = None

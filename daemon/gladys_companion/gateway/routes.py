@@ -1,7 +1,7 @@
 """What phones ask over HTTP: the Open API of the gladys-gateway server, and ``GET /v1/api/events/:id``.
 
 Every request is answered: with a receipt, or with an error that says what to do, never with its own path or key.
-OwnTracks is told an error only where trying again can help, or where its key is wrong: else it sends the same for ever.
+OwnTracks deletes what is refused for good, so it is told to try again later, whatever is wrong but its key.
 """
 
 from __future__ import annotations
@@ -77,20 +77,24 @@ class PhoneRoutes:
         if name == "device":
             second, _, key = key.partition("/")
             name = f"device/{second}"
+        key = key.removesuffix("/")
         if name == "events" and key and "/" not in key:
             _allow(request, "GET")
             return await self._trace(unquote(key), self._key(request, "", sender))
+        if name != "owntracks":
+            return await self._receive(request, name, key, sender)
+        try:
+            return await self._receive(request, name, key, sender)
+        except CompanionError as error:
+            if error.status in _FORBIDDEN:
+                raise
+            raise _later(error) from error
+
+    async def _receive(self, request: web.BaseRequest, name: str, key: str, sender: str) -> web.Response:
         handler = self._posts.get(name)
         if handler is None or "/" in key:
             raise RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
         _allow(request, "POST")
-        if name == "owntracks":
-            try:
-                return await handler(request, self._key(request, key, sender))
-            except CompanionError as error:
-                if error.status in _FORBIDDEN:
-                    raise
-                raise _later(error) from error
         return await handler(request, self._key(request, key, sender))
 
     def _key(self, request: web.BaseRequest, in_path: str, sender: str) -> Key:
@@ -101,7 +105,11 @@ class PhoneRoutes:
         """
         secret = unquote(in_path) if in_path else posts.bearer(request.headers.get("Authorization"))
         if not secret:
-            raise RequestError(401, "UNAUTHORIZED", "No key came: append it to the path, or send it as Bearer.")
+            raise RequestError(
+                401,
+                "UNAUTHORIZED",
+                "No key came: append it to the path, or send it as Bearer or as the password of Basic.",
+            )
         try:
             key = self._storage.key_for(secret)
         except RequestError:
