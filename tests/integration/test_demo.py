@@ -20,6 +20,22 @@ def test_demo_shows_every_hop() -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_demo_that_stays_says_where_to_look() -> None:
+    """With --json the trace alone is on stdout; the address of the page and what to try are on stderr."""
+    with subprocess.Popen([*COMMAND, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = ""
+        while "-d '{" not in told:
+            told += process.stderr.readline()
+        process.terminate()
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert json.loads(out)["ok"]
+    assert "Look:  http://127.0.0.1:" in told
+    assert "Try:   curl http://127.0.0.1:" in told
+
+
 def test_demo_for_people() -> None:
     """Without --json the same is a table, and nothing else is printed."""
     ended = subprocess.run([*COMMAND, "--once"], capture_output=True, text=True, timeout=55, check=False)

@@ -158,6 +158,20 @@ async def test_it_listens_again_after_a_restart(lamp: Lamp, driver: WledDriver) 
         seen |= await take(events, 1)
 
 
+async def test_a_lamp_that_does_not_answer_is_told(lamp: Lamp, driver: WledDriver) -> None:
+    """While a lamp that is followed can not be listened to, the driver says why; it says nothing of others."""
+    lamp.refuse(503)
+    driver.follow(where(lamp))
+    async with asyncio.timeout(10):
+        while driver.trouble(f"wled:{MAC}") is None:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    assert "503" in (driver.trouble(f"wled:{MAC}") or "")
+    assert driver.trouble("wled:000000000000") is None
+    lamp.accept()
+    await take(driver.events(), 3)
+    assert driver.trouble(f"wled:{MAC}") is None
+
+
 async def test_a_forgotten_lamp_is_left_alone(lamp: Lamp, driver: WledDriver) -> None:
     """After forget() the connection ends."""
     driver.follow(where(lamp))

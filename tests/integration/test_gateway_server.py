@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gladys_companion.config import Gateway
-from gladys_companion.errors import ConfigError
+from gladys_companion.errors import AddressInUse, ConfigError
 from gladys_companion.gateway.server import Times, open_gateway, socket_path
 from tests.gateway_world import World, open_world
 from tests.needs import program
@@ -132,7 +132,7 @@ async def test_listens_behind_a_proxy_and_on_ipv6(tmp_path: Path) -> None:
         assert world.gateway.url.startswith("http://[::1]:")
         assert (await world.state(1)).status == 202
         taken = world.gateway.url.removeprefix("http://")
-        with pytest.raises(ConfigError, match="can not be listened on"):
+        with pytest.raises(AddressInUse, match="another program"):
             async with open_gateway(Gateway(listen=taken), tmp_path / "b", tmp_path / "b"):
                 pass
     async with open_gateway(Gateway(listen="0.0.0.0:0", behind_proxy=True), tmp_path / "c", tmp_path / "c") as gateway:

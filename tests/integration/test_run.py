@@ -82,6 +82,15 @@ def test_a_second_one_is_refused(config: Path) -> None:
         assert run_here("--config", str(config), "status").code == 0
 
 
+def test_a_taken_port_may_be_free_later(config: Path) -> None:
+    """Another program has the port: that is no mistake in the file, so systemd tries again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}"))
+        ended = start_in_vain(config)
+    assert ended.returncode == 75, ended.stderr
+    assert ended.stderr.endswith("[ADDRESS_IN_USE]\n")
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

@@ -64,7 +64,7 @@ async def open_home(directory: Path) -> AsyncIterator[Service]:
     """Give the service of such a home."""
     config = home_config(directory)
     async with open_store(Path(config.state_directory, "companion.db"), MIGRATIONS) as store:
-        registry = await open_registry(store, wake=lambda _: None)
+        registry = await open_registry(store, wake=lambda _: intake.changed())
         intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None)
         yield Service(
             config=config,

@@ -43,15 +43,13 @@ async def find_feature(client: Client, wanted: str) -> tuple[str, str]:
         RequestError: 404 there is none, 409 the device has several, or several are called so.
     """
     devices = await client.ask("GET", "/api/devices")
-    known: list[str] = []
-    for device in devices:
-        for feature in device["features"]:
-            if wanted == feature["external_id"] or wanted in feature["aliases"]:
-                return device["id"], wanted
-            known += (feature["external_id"], *feature["aliases"])
+    owners = {alias: one["id"] for one in devices for feature in one["features"] for alias in feature["aliases"]}
+    owners |= {feature["external_id"]: one["id"] for one in devices for feature in one["features"]}
+    if owner := owners.get(wanted):
+        return owner, wanted
     device = _device(devices, wanted)
     if device is None or not device["features"]:
-        sentence = f"No device feature {wanted[:200]!r} is known here.{_near(wanted, known)}"
+        sentence = f"No device feature {wanted[:200]!r} is known here.{_near(wanted, owners)}"
         raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", sentence, field="external_id")
     ids = [feature["external_id"] for feature in device["features"]]
     if len(ids) > 1:

@@ -6,6 +6,7 @@ Nothing but a loopback address is listened on without TLS, unless a proxy in fro
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from msgspec import Struct
 from gladys_companion import systemd
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config, Gateway, address, is_loopback
-from gladys_companion.errors import ConfigError, StoreError
+from gladys_companion.errors import AddressInUse, ConfigError, StoreError
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.admin import admin_routes
 from gladys_companion.gateway.answers import answer_errors
@@ -99,6 +100,7 @@ async def open_gateway(
 
     Raises:
         ConfigError: it can not listen as configured.
+        AddressInUse: another program listens there.
         StoreError: its database can not be used.
     """
     host, port = _checked(config)
@@ -228,6 +230,11 @@ async def _listening(
             server, *at, ssl=context, ssl_handshake_timeout=handshake, backlog=_BACKLOG, start_serving=False
         )
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            sentence = (
+                f"[gateway] listen: another program already uses {at[0]}:{at[1]}. Stop it, or choose another port."
+            )
+            raise AddressInUse(sentence) from error
         raise ConfigError(f"[gateway] listen: {at[0]}:{at[1]} can not be listened on: {error.strerror}.") from error
     try:
         yield listening

@@ -218,7 +218,8 @@ class Service(Struct, frozen=True, kw_only=True):
                 raise RequestError(422, "INVALID_FIELD", sentence, field="key_ids")
         await self.registry.expose(wish.external_id, wish.key_ids)
         registry = self.registry.snapshot
-        own = registry.aliases.get(wish.external_id, wish.external_id)
+        feature = registry.feature(wish.external_id)
+        own = feature.external_id if feature is not None else wish.external_id
         return Exposed(external_id=own, key_ids=tuple(sorted(registry.exposed.get(own, ()))))
 
     async def set_value(self, device_id: str, wish: SetValue) -> Receipt:
