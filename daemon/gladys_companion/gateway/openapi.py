@@ -47,7 +47,7 @@ _RECEIPT = {
     "properties": {
         "status": {"type": "integer"},
         "id": {"type": "string"},
-        "outcome": {"enum": ["delivered", "accepted", "held", "expired", "rejected"]},
+        "outcome": {"enum": ["delivered", "accepted", "held", "expired", "superseded", "rejected"]},
         "duplicate": {"type": "boolean"},
         "held_until": {"type": "number", "description": "Seconds since the epoch."},
         "targets": {"type": "array", "items": _TARGET},
