@@ -56,6 +56,7 @@ install:
 	rm -f '$(DESTDIR)$(LIB)'/lib/python*/site-packages/gladys_companion-*.dist-info/direct_url.json
 	grep -rlIZ '$(DESTDIR)$(LIB)' '$(DESTDIR)$(LIB)/bin' '$(DESTDIR)$(LIB)/pyvenv.cfg' \
 		| xargs -0 sed -i 's|$(DESTDIR)$(LIB)|$(LIB)|g'
+	sed -i '/^command = /d' '$(DESTDIR)$(LIB)/pyvenv.cfg'
 	'$(DESTDIR)$(LIB)/bin/python' -m compileall -q -f -j 0 -s '$(DESTDIR)' '$(DESTDIR)$(LIB)/lib'
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	ln -sfn ../lib/gladys-companion/bin/gladys-companion '$(DESTDIR)$(PREFIX)/bin/gladys-companion'
