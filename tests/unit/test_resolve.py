@@ -106,6 +106,13 @@ def test_min_and_max_refuse_commands(value: float) -> None:
     assert plan(event(BRIGHTNESS.external_id, value, origin="lamp"), registry()).warning
 
 
+def test_numbers_are_written_out() -> None:
+    """A person is told 100000000, and not 1e+08."""
+    refused = plan(event(BRIGHTNESS.external_id, 1e8, origin="local"), registry())
+    assert refused.refusal is not None
+    assert refused.refusal.sentence.startswith(f"100000000 is above the most, {BRIGHTNESS.max:.0f} of ")
+
+
 def test_out_of_range_history_is_taken_with_a_warning() -> None:
     """A state meant only for Gladys and history is delivered with a warning."""
     made = plan(event(PRESENCE.external_id, 7.0), registry())

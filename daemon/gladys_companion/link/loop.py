@@ -23,7 +23,7 @@ from gladys_companion.backoff import STABLE_AFTER, delay
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import AuthError, ConfigError, ProtocolError, Unavailable
 from gladys_companion.intake import Intake
-from gladys_companion.link.pairing import Pairing
+from gladys_companion.link.pairing import Pairing, plainly
 from gladys_companion.link.session import Session
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.protocol.open_api import DEFAULT_TTL
@@ -162,7 +162,7 @@ class Link:
             ) as answer:
                 status, body = answer.status, await answer.read()
         except (ClientError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"{self._pairing.url} can not be reached ({type(error).__name__}: {error})") from error
+            raise Unavailable(f"{self._pairing.url} can not be reached: {plainly(error)}") from error
         try:
             told = msgspec.json.decode(body, type=_TokenAnswer)
         except (msgspec.DecodeError, UnicodeDecodeError):

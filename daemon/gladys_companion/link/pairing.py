@@ -14,7 +14,7 @@ from msgspec import Struct
 from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
 from gladys_companion.ports import Secrets
 
-__all__ = ["Pairing", "check_url", "load", "pair", "save"]
+__all__ = ["Pairing", "check_url", "load", "pair", "plainly", "save"]
 
 NAME = "pairing"
 ANSWER_WITHIN = ClientTimeout(total=20)
@@ -81,7 +81,7 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
         ) as answer:
             status, body = answer.status, await answer.read()
     except (ClientError, TimeoutError, ValueError) as error:
-        raise Unavailable(f"{url} can not be reached: {_plain(error)}.") from error
+        raise Unavailable(f"{url} can not be reached: {plainly(error)}.") from error
     try:
         told = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -100,17 +100,17 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
         raise ProtocolError(f"{url} answered what a gateway does not: {error}.") from error
 
 
-def _plain(error: Exception) -> str:
-    """Return why, without the names of our libraries' types."""
+def plainly(error: Exception) -> str:
+    """Return why a gateway can not be reached, without the names of our libraries' types."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {ANSWER_WITHIN.total:g} s"
+        return "it did not answer in time"
     if isinstance(error, ClientConnectorCertificateError):
         return f"its certificate is not trusted ({error.certificate_error})"
     if isinstance(error, ClientConnectorError):
         if error.os_error.errno and error.os_error.errno > 0:  # getaddrinfo's own are below
             return os.strerror(error.os_error.errno).lower()
         return error.os_error.strerror or "there is no such host"
-    return "the connection ended before the answer"
+    return str(error) or "the connection ended before the answer"
 
 
 async def load(secrets: Secrets) -> Pairing | None:

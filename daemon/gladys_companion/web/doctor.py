@@ -106,7 +106,12 @@ def check_link(status: Status, _: Config, now: float) -> Check:
         since = f" for {_duration(now - link.since)}" if link.since is not None else ""
         return Check(name="gateway", state="ok", says=f"Connected to {link.url}{since}.")
     todo = "It goes on trying by itself. Check this machine's internet connection, and that the gateway runs."
-    return Check(name="gateway", state="warn", says=f"Not connected to {link.url}.{reason}", todo=todo)
+    return Check(
+        name="gateway",
+        state="warn",
+        says=f"Not connected{f' to {link.url}' if str(link.url) not in reason else ''}.{reason}",
+        todo=todo,
+    )
 
 
 def check_gladys(status: Status, _: Config, __: float) -> Check:
