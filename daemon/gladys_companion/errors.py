@@ -55,6 +55,10 @@ class CompanionError(Exception):
         super().__init__(sentence)
         self.data = data
 
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body, shaped as Gladys' own: ``{"status", "error_code", "error_message"}``."""
+        return {"status": self.status, "error_code": self.code, "error_message": str(self)}
+
 
 class ConfigError(CompanionError):
     """The configuration can not be used; the sentence names file, line, path and the nearest valid key."""
@@ -166,5 +170,5 @@ class RequestError(CompanionError):
         self.code = code  # type: ignore[misc]
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON body, shaped as Gladys' own: ``{"status", "error_code", "error_message", ...}``."""
-        return {"status": self.status, "error_code": self.code, "error_message": str(self), **self.data}
+        """Return the JSON body with the further members."""
+        return {**super().body(), **self.data}

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from gladys_companion.config import Gateway
 from gladys_companion.errors import AddressInUse, ConfigError
 from gladys_companion.gateway.server import Times, open_gateway, socket_path
+from gladys_companion.store.writer import SqliteStore
 from tests.gateway_world import World, open_world
 from tests.needs import program
 
@@ -182,6 +183,35 @@ async def test_unix_socket(tmp_path: Path) -> None:
     assert not path.exists()
     with pytest.raises(ConfigError, match="too long"):
         async with open_gateway(Gateway(listen="127.0.0.1:0"), tmp_path, tmp_path / ("x" * 120)):
+            pass
+
+
+async def test_full_disk_is_not_healthy(tmp_path: Path) -> None:
+    """Both sockets say so, and that all is well again."""
+    async with open_world(tmp_path) as world:
+        connector = aiohttp.UnixConnector(str(socket_path(tmp_path)))
+        async with aiohttp.ClientSession(connector=connector) as http:
+
+            async def health() -> list[int]:
+                async with http.get("http://x/healthz") as answer:
+                    return [answer.status, (await world.ask("GET", "/healthz")).status]
+
+            assert isinstance(world.gateway.storage._store, SqliteStore)
+            connection = world.gateway.storage._store._database.conn
+            connection.execute("PRAGMA max_page_count = 1")
+            assert await health() == [503, 503]
+            connection.execute("PRAGMA max_page_count = 1000000")
+            assert await health() == [200, 200]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [Gateway(trusted_proxies=("nonsense",)), Gateway(public_url="example.org"), Gateway(tls_key="only.pem")],
+)
+async def test_refuses_what_the_configuration_refuses(tmp_path: Path, options: Gateway) -> None:
+    """Whoever opens a gateway without a file hears the same complaints as with one."""
+    with pytest.raises(ConfigError, match=r"\[gateway\]"):
+        async with open_gateway(options, tmp_path, tmp_path):
             pass
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from gladys_companion.gateway.server import Times
 from gladys_companion.protocol import socketio
-from tests.gateway_world import StubHome, delivered, open_world, silent
+from tests.gateway_world import StubHome, delivered, open_world, silent, until
+from tests.home import SetClock
 
 
 def _told(home: StubHome) -> list[tuple[str, list[Any]]]:
@@ -25,6 +26,7 @@ async def test_authentication_at_connect(tmp_path: Path) -> None:
         async with world.connected() as home:
             ((name, (told,)),) = _told(home)
             assert (name, told["companion"]["version"]) == ("instance-authenticated", 1)
+            assert told["companion"]["primary"] is True
             assert abs(told["companion"]["time"] - time.time()) < 60
         async with world.connected(companion=False) as home:
             assert _told(home) == [("instance-authenticated", [])]
@@ -134,7 +136,8 @@ async def test_newest_socket_of_an_instance_gets_everything(tmp_path: Path) -> N
 async def test_second_instance_does_not_steal(tmp_path: Path) -> None:
     """The first instance stays primary when another connects, and when it is away its events are held for it."""
     async with open_world(tmp_path) as world:
-        second = await world.pair("Second")
+        async with world.connected() as home:
+            second = await world.pair("Second")
         assert not second.primary
         async with world.connected() as home, world.connected(paired=second) as other:
             assert (await world.state(1)).status == 200
@@ -149,6 +152,43 @@ async def test_second_instance_does_not_steal(tmp_path: Path) -> None:
             async with world.connected() as home:
                 assert (await world.state(3)).status == 200
                 assert (home.states(), other.states()) == ([], [2, 3])
+
+
+async def test_companion_hears_whether_it_is_primary(tmp_path: Path) -> None:
+    """It is told at once when it comes, and again when a person changes it; a Gladys is not."""
+    async with open_world(tmp_path) as world, world.connected() as home:
+        second = await world.pair("Second")
+        async with world.connected(paired=second) as other, world.connected(companion=False) as gladys:
+
+            def told(companion: StubHome) -> list[bool]:
+                return [args[0]["companion"]["primary"] for _, args in _told(companion)]
+
+            assert (told(home), told(other)) == ([True], [False])
+            await world.gateway.accounts.set_primary(None, "Second")
+
+            async def both_know() -> bool:
+                return (told(home), told(other)) == ([True, False], [False, True])
+
+            await until(both_know)
+            assert len(gladys.events) == 1
+
+
+async def test_instance_that_left_was_seen_then(tmp_path: Path) -> None:
+    """Who is connected now is listed as such, and was seen last when it left, the end of the gateway included."""
+    clock = SetClock()
+    async with open_world(tmp_path, clock) as world:
+        instance = world.paired.instance.value.id
+        assert not world.gateway.accounts.is_connected(instance)
+        async with world.connected():
+            assert world.gateway.accounts.is_connected(instance)
+            clock.wall += 100
+        await world.gone()
+        assert not world.gateway.accounts.is_connected(instance)
+        assert world.gateway.accounts.instances()[0].last_seen == clock.wall
+        async with world.connected():
+            clock.wall += 100
+            await world.gateway.sockets.close()
+            assert world.gateway.accounts.instances()[0].last_seen == clock.wall
 
 
 async def test_revoked_instance_is_cut(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ async def test_first_instance_is_primary_and_others_do_not_take_it_away(tmp_path
         assert accounts.home().primary_instance is None
         with pytest.raises(RequestError) as gone:
             await accounts.set_primary(None, "Gladys")
-        assert gone.value.code == "INSTANCE_NOT_FOUND"
+        assert gone.value.code == "ALREADY_REVOKED"
         third = await pair(accounts, name="Gladys")
         assert third.primary
         assert set(gateway.changed) == {home.id}
@@ -91,6 +91,64 @@ async def test_first_instance_is_primary_and_others_do_not_take_it_away(tmp_path
         assert gateway.accounts.instances() == before
         assert before[-1].last_seen == clock.now()
         assert gateway.accounts.home().primary_instance == third.instance.value.id
+
+
+async def test_instance_takes_the_place_of_one_that_was_away_when_its_code_was_made(tmp_path: Path) -> None:
+    """Pairing again mends a home; one that is there, was when the code was made, or may have been, keeps its place."""
+    clock = SetClock()
+    here: set[str] = set()
+    async with open_gateway(tmp_path, clock) as gateway:
+        accounts = Accounts(gateway.storage, clock, is_connected=here.__contains__)
+        await accounts.create_home("Home")
+        first = (await pair(accounts)).instance.value.id
+        clock.pass_by(1)
+        here.add(first)
+        assert not (await pair(accounts)).primary
+        here.clear()
+        code = await accounts.pair_code()
+        clock.pass_by(1)
+        gateway.storage.seen(first)  # it left, after the code was made
+        assert not (await accounts.pair(code.secret, "Early")).primary
+        clock.pass_by(1)
+        code = await accounts.pair_code()
+        clock.pass_by(1)
+        restarted = Accounts(gateway.storage, clock)  # who was connected meanwhile, nobody knows
+        assert not (await restarted.pair(code.secret, "Unsure")).primary
+        again = await pair(accounts, name="Again")
+        assert again.primary
+        assert accounts.home().primary_instance == again.instance.value.id
+
+
+async def test_with_two_homes_what_is_unique_needs_no_home(tmp_path: Path) -> None:
+    """An id, or a name that only one home has, is enough; else the sentence names the option."""
+    async with open_gateway(tmp_path) as gateway:
+        accounts = gateway.accounts
+        for home in ("A", "B"):
+            await accounts.create_home(home)
+            await accounts.create_key(home, "Phone")
+            await accounts.pair((await accounts.pair_code(home)).secret, "Companion")
+        only = await accounts.create_key("B", "Only")
+        second = (await accounts.pair((await accounts.pair_code("B")).secret, "Second")).instance.value
+        assert (await accounts.set_primary(None, second.id)).name == "B"
+        assert (await accounts.rename_key(None, only.value.id, "Alone")).name == "Alone"
+        assert (await accounts.rotate_key(None, "Alone")).value.id == only.value.id
+        assert (await accounts.revoke_key(None, only.value.id)).home_id == accounts.home("B").id
+        await accounts.revoke_instance(None, second.id)
+        assert accounts.home("B").primary_instance is None
+        for ambiguous in (
+            accounts.revoke_key(None, "Phone"),
+            accounts.revoke_instance(None, "Companion"),
+            accounts.pair_code(),
+        ):
+            with pytest.raises(RequestError, match="--home") as refused:
+                await ambiguous
+            assert (refused.value.status, refused.value.code) == (409, "AMBIGUOUS")
+        with pytest.raises(RequestError, match="is revoked already"):
+            await accounts.revoke_key(None, only.value.id)
+        with pytest.raises(RequestError) as elsewhere:
+            await accounts.revoke_key("A", only.value.id)
+        assert elsewhere.value.code == "KEY_NOT_FOUND"
+        await accounts.revoke_key("A", "Phone")
 
 
 async def test_pairing_code_opens_once_however_it_is_typed(tmp_path: Path) -> None:

@@ -89,7 +89,24 @@ async def test_second_instance_is_told_that_it_is_not_primary(tmp_path: Path) ->
         await pair(client, (await gateway.accounts.pair_code()).secret)
         _, second = await pair(client, (await gateway.accounts.pair_code()).secret)
         assert second["primary"] is False
-        assert f"gateway home primary {second['instance_id']}" in second["warning"]
+        assert f"`gladys-companion gateway home primary {second['instance_id']}`" in second["warning"]
+
+
+async def test_instance_says_goodbye(tmp_path: Path) -> None:
+    """With its refresh token an instance ends its pairing, as often as it likes; the next one is primary."""
+    async with open_gateway(tmp_path) as gateway, public(gateway) as client:
+        home = await gateway.accounts.create_home("Home")
+        _, paired = await pair(client, (await gateway.accounts.pair_code()).secret)
+        for _ in range(2):
+            async with client.post("/unpair", headers={"Authorization": paired["refresh_token"]}) as response:
+                assert response.status == 200
+                assert await response.json() == {"instance_id": paired["instance_id"], "home_id": home.id}
+        assert gateway.accounts.home().primary_instance is None
+        assert (await get(client, "/instances/access-token", paired["refresh_token"]))[0] == 403
+        async with client.post("/unpair", headers={"Authorization": "garbage"}) as response:
+            assert (response.status, (await response.json())["error_code"]) == (401, "UNAUTHORIZED")
+        _, again = await pair(client, (await gateway.accounts.pair_code()).secret)
+        assert again["primary"] is True
 
 
 async def test_user_is_listed_only_with_keys(tmp_path: Path) -> None:
@@ -184,6 +201,7 @@ async def test_keys_are_managed_over_the_unix_socket(tmp_path: Path) -> None:
             new["secret"][:6],
             gateway.clock.now(),
         )
+        assert listed["allowed_ids"] == ["mqtt:a"]
         assert made["secret"] not in json.dumps(listed)
         revoked = await do("key.revoke", key="Tablet")
         assert "iPhone" in revoked["warning"]
@@ -191,6 +209,8 @@ async def test_keys_are_managed_over_the_unix_socket(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match="revoked"):
             gateway.storage.key_for(new["secret"])
         async with session.post("/admin/key.revoke", json={"key": "Tablet"}) as response:
+            assert (response.status, (await response.json())["error_code"]) == (409, "ALREADY_REVOKED")
+        async with session.post("/admin/key.revoke", json={"key": "Watch"}) as response:
             assert (response.status, (await response.json())["error_code"]) == (404, "KEY_NOT_FOUND")
         async with session.post("/admin/key.create", json={"name": "x", "scope": "all"}) as response:
             assert (response.status, (await response.json())["error_code"]) == (422, "INVALID_FIELD")
@@ -217,7 +237,10 @@ async def test_homes_are_managed_without_a_running_gateway(tmp_path: Path) -> No
         revoked = await perform(accounts, "instance.revoke", {"instance": "First"})
         assert revoked["id"] == first.instance.value.id
         listed = await perform(accounts, "instance.list", {})
-        assert [(one["name"], one["primary"]) for one in listed] == [("First", False), ("Second", True)]
+        assert [(one["name"], one["primary"], one["connected"]) for one in listed] == [
+            ("First", False, False),
+            ("Second", True, False),
+        ]
         (shown,) = await perform(accounts, "home.list", {})
         assert (shown["instances"], shown["keys"], shown["held_events"], shown["held_bytes"]) == (1, 0, 0, 0)
         with pytest.raises(RequestError, match="home"):

@@ -183,10 +183,16 @@ def test_scopes_and_allowed_ids_are_refused_by_code() -> None:
 
 @pytest.mark.parametrize(
     ("members", "field"),
-    [({"scopes": []}, "scopes"), ({"scopes": ["everything"]}, "scopes"), ({"expires_at": 0.0}, "expires_at")],
+    [
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["everything"]}, "scopes"),
+        ({"expires_at": 0.0}, "expires_at"),
+        ({"allowed_ids": []}, "allowed_ids"),
+        ({"allowed_ids": ["mqtt:a", " "]}, "allowed_ids"),
+    ],
 )
 def test_key_that_could_open_nothing_is_refused(members: dict[str, object], field: str) -> None:
-    """No scope, an unknown one, or an end in the past: 422 naming the field."""
+    """No scope, an unknown one, no id or an empty one, or an end in the past: 422 naming the field."""
     with pytest.raises(RequestError) as refused:
         a_key(**members)
     assert (refused.value.status, refused.value.data["field"]) == (422, field)

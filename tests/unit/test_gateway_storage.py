@@ -161,6 +161,19 @@ async def test_write_behind_survives_a_full_disk(tmp_path: Path) -> None:
         assert await gateway.storage.held_totals() == []
 
 
+async def test_health_is_that_of_a_write(tmp_path: Path) -> None:
+    """What proves that events can be stored fails where they could not, and leaves nothing behind."""
+    async with open_gateway(tmp_path) as gateway:
+        assert isinstance(gateway.storage._store, SqliteStore)
+        connection = gateway.storage._store._database.conn
+        connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(StoreFull):
+            await gateway.storage.prove()
+        connection.execute("PRAGMA max_page_count = 1000000")
+        await gateway.storage.prove()
+        assert await gateway.storage._store.read(lambda db: db["quarantine"].count) == 0
+
+
 async def test_body_is_erased_from_the_disk(tmp_path: Path) -> None:
     """After home has acked and the sweep came by, no file of the database holds the body or a large one's pages."""
     async with open_gateway(tmp_path) as gateway:

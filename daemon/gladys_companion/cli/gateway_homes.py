@@ -93,12 +93,13 @@ def home_instances(settings: Settings, name: str | None, as_json: bool) -> None:
         (
             one["name"],
             "revoked" if one.get("revoked_at") else "primary" if one["primary"] else "paired",
+            "yes" if one.get("connected") else "no",
             when(one.get("last_seen")) or "never",
             one["id"],
         )
         for one in found
     )
-    print_table(("INSTANCE", "STATE", "LAST SEEN", "ID"), rows, "Nothing is paired with this home yet.")
+    print_table(("INSTANCE", "STATE", "CONNECTED", "LAST SEEN", "ID"), rows, "Nothing is paired with this home yet.")
 
 
 @home.command("primary")

@@ -38,12 +38,13 @@ def key_list(settings: Settings, home: str | None, as_json: bool) -> None:
             f"{one['prefix']}...",
             _key_state(one),
             ", ".join(one["scopes"]),
+            "any" if one.get("allowed_ids") is None else ", ".join(one["allowed_ids"]),
             when(one.get("last_used")) or "never",
             one["id"],
         )
         for one in found
     )
-    print_table(("KEY", "BEGINS", "STATE", "MAY POST", "LAST USED", "ID"), rows, "No keys yet.")
+    print_table(("KEY", "BEGINS", "STATE", "MAY POST", "TO", "LAST USED", "ID"), rows, "No keys yet.")
 
 
 def _key_state(one: dict[str, Any]) -> str:

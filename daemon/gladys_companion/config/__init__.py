@@ -9,6 +9,7 @@ from gladys_companion.config.options import (
     Local,
     Retention,
     address,
+    complaints,
     is_loopback,
 )
 from gladys_companion.config.reader import DEFAULT_PATH, Table, decode, load, secret
@@ -24,6 +25,7 @@ __all__ = [
     "Retention",
     "Table",
     "address",
+    "complaints",
     "decode",
     "is_loopback",
     "load",

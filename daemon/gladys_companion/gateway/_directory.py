@@ -105,7 +105,7 @@ class SqliteDirectory:
             self._tokens[token_digest] = instance.id
 
     def seen(self, instance_id: str) -> None:
-        """Note that an instance authenticated now."""
+        """Note that an instance came or left now."""
         instance = self._instances.get(instance_id)
         if instance is not None:
             self._instances[instance_id] = replace(instance, last_seen=self._clock.now())
@@ -140,8 +140,8 @@ class SqliteDirectory:
         """Add a pairing code, in the place of the earlier one of its home."""
         await self._store.write(lambda db: _tables.put_pair_code(db.conn, code))
 
-    async def take_pair_code(self, lookup: str, digest: bytes, now: float) -> str | None:
-        """Use a code up and return its home, or count the try and return None."""
+    async def take_pair_code(self, lookup: str, digest: bytes, now: float) -> PairCode | None:
+        """Use a code up and return it, or count the try and return None."""
         return await self._store.write(lambda db: _tables.take_pair_code(db.conn, lookup, digest, now))
 
     def key_for(self, secret: str) -> Key:

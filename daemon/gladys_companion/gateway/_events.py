@@ -10,7 +10,19 @@ import msgspec
 from gladys_companion.gateway.storage import Accepted, HeldTotal, NewEvent, Quarantined, Settlement, StoredEvent
 from gladys_companion.model import Receipt, TargetReceipt
 
-__all__ = ["expire", "held", "insert", "one", "orders", "prune", "prune_orphans", "quarantine", "settle", "totals"]
+__all__ = [
+    "expire",
+    "held",
+    "insert",
+    "one",
+    "orders",
+    "prove",
+    "prune",
+    "prune_orphans",
+    "quarantine",
+    "settle",
+    "totals",
+]
 
 _MOST_QUARANTINED = 1_000
 
@@ -126,6 +138,15 @@ def prune_orphans(connection: sqlite3.Connection, limit: int) -> int:
         "AND home_id NOT IN (SELECT id FROM homes) LIMIT ?)",
         (limit,),
     ).rowcount
+
+
+def prove(connection: sqlite3.Connection) -> None:
+    """Write several pages; a write of one could still fit into the log where the disk has no room for an event."""
+    row = connection.execute(
+        "INSERT INTO quarantine (home_id, key_id, route, reason, received_at, size, sha256, head) "
+        "VALUES ('', '', '', '', 0, 0, x'', zeroblob(32768))"
+    )
+    connection.execute("DELETE FROM quarantine WHERE id = ?", (row.lastrowid,))
 
 
 def quarantine(connection: sqlite3.Connection, body: Quarantined) -> None:

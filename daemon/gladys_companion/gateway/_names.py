@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from gladys_companion.errors import RequestError
 
-__all__ = ["Named", "checked_name", "fresh_name", "pick"]
+__all__ = ["Named", "Revocable", "checked_name", "fresh_name", "pick", "pick_live"]
 
 _LONGEST_NAME = 100
 
@@ -24,7 +24,16 @@ class Named(Protocol):
         """Unique among those that live."""
 
 
+class Revocable(Named, Protocol):
+    """What lives until it is revoked."""
+
+    @property
+    def revoked_at(self) -> float | None:
+        """When it was; None: it lives."""
+
+
 N = TypeVar("N", bound=Named)
+R = TypeVar("R", bound=Revocable)
 
 
 def pick(among: Sequence[N], named: str, kind: str) -> N:
@@ -40,8 +49,22 @@ def pick(among: Sequence[N], named: str, kind: str) -> N:
     if not found:
         raise RequestError(404, f"{kind.upper()}_NOT_FOUND", f"There is no {kind} {named!r} here.")
     if len(found) > 1:
-        raise RequestError(409, "AMBIGUOUS", f"More than one {kind} is named {named!r}: give its id.")
+        raise RequestError(
+            409, "AMBIGUOUS", f"More than one {kind} is named {named!r}: give its id, or its home with --home."
+        )
     return found[0]
+
+
+def pick_live(among: Sequence[R], named: str, kind: str) -> R:
+    """Return the one that lives, of that id, else of that name.
+
+    Raises:
+        RequestError: 409 ``ALREADY_REVOKED``, or as ``pick``.
+    """
+    live = [one for one in among if one.revoked_at is None]
+    if any(named in (one.id, one.name) for one in among) and not any(named in (one.id, one.name) for one in live):
+        raise RequestError(409, "ALREADY_REVOKED", f"The {kind} {named!r} is revoked already.")
+    return pick(live, named, kind)
 
 
 def checked_name(name: str) -> str:

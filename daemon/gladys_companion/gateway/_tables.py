@@ -29,6 +29,7 @@ __all__ = [
 _HOME = Home.__struct_fields__
 _INSTANCE = Instance.__struct_fields__
 _SECRET = Secret.__struct_fields__
+_CODE = PairCode.__struct_fields__
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -164,14 +165,17 @@ def put_pair_code(connection: sqlite3.Connection, code: PairCode) -> None:
     )
 
 
-def take_pair_code(connection: sqlite3.Connection, lookup: str, digest: bytes, now: float) -> str | None:
-    """Delete the code and return its home, or count a try of every code that begins like it."""
+def take_pair_code(connection: sqlite3.Connection, lookup: str, digest: bytes, now: float) -> PairCode | None:
+    """Delete the code and return it, or count a try of every code that begins like it."""
     connection.execute("DELETE FROM pair_codes WHERE expires_at <= ? OR tries_left <= 0", (now,))
-    rows = connection.execute("SELECT home_id, digest FROM pair_codes WHERE lookup = ?", (lookup,)).fetchall()
-    for home_id, right in rows:
-        if hmac.compare_digest(right, digest):
-            connection.execute("DELETE FROM pair_codes WHERE home_id = ?", (home_id,))
-            return str(home_id)
+    rows = connection.execute(
+        f"SELECT {', '.join(_CODE)} FROM pair_codes WHERE lookup = ?",  # noqa: S608
+        (lookup,),
+    ).fetchall()
+    for code in [PairCode(**dict(zip(_CODE, row, strict=True))) for row in rows]:
+        if hmac.compare_digest(code.digest, digest):
+            connection.execute("DELETE FROM pair_codes WHERE home_id = ?", (code.home_id,))
+            return code
     connection.execute("UPDATE pair_codes SET tries_left = tries_left - 1 WHERE lookup = ?", (lookup,))
     return None
 

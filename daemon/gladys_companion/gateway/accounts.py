@@ -1,12 +1,13 @@
 """What people do with homes, instances and keys: the same for the running gateway and for a command line without one.
 
-Everything names its home, or there is exactly one; what belongs to another home is not found.
+What names its home is looked for there only; what does not is looked for in all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,13 +15,15 @@ from msgspec.structs import replace
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import AuthError, RequestError
 from gladys_companion.gateway import keys
-from gladys_companion.gateway._names import checked_name, fresh_name, pick
+from gladys_companion.gateway._names import Revocable, checked_name, fresh_name, pick, pick_live
 from gladys_companion.gateway.keys import SCOPES, Issued
 from gladys_companion.gateway.storage import HeldTotal, Home, Instance, Key, PairCode, Storage
 from gladys_companion.gateway.tokens import AccessTokens
 from gladys_companion.ids import new_id
 
 __all__ = ["REVOKE_WARNING", "Accounts", "Paired"]
+
+R = TypeVar("R", bound=Revocable)
 
 REVOKE_WARNING = (
     "The key is refused from now on. An iPhone deletes what it cannot deliver: "
@@ -37,14 +40,28 @@ class Paired(Struct, frozen=True, kw_only=True):
 
 
 class Accounts:
-    """The operations. ``changed`` is told the home whose instances, primary or own existence are not as before."""
+    """The operations.
+
+    Args:
+        storage: what they change.
+        clock: wall time.
+        changed: is told the home whose instances, primary or own existence are not as before.
+        is_connected: says whether an instance is connected now.
+    """
 
     def __init__(
-        self, storage: Storage, clock: Clock = SYSTEM, *, changed: Callable[[str], None] = lambda _: None
+        self,
+        storage: Storage,
+        clock: Clock = SYSTEM,
+        *,
+        changed: Callable[[str], None] = lambda _: None,
+        is_connected: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._changed = changed
+        self.is_connected = is_connected
+        self._began = clock.now()
         self._tokens = AccessTokens(storage.signing_secret(), clock)
         self._changing = asyncio.Lock()  # what is read, changed and written back is not changed by another meanwhile
 
@@ -68,7 +85,9 @@ class Accounts:
         if not homes:
             raise RequestError(404, "HOME_NOT_FOUND", "There is no home yet: make one with gateway home create NAME.")
         names = ", ".join(home.name for home in homes[:5])
-        raise RequestError(409, "AMBIGUOUS", f"There are {len(homes)} homes: name the one you mean ({names}).")
+        raise RequestError(
+            409, "AMBIGUOUS", f"There are {len(homes)} homes ({names}): say which with --home, or as HOME."
+        )
 
     async def held(self) -> Mapping[str, HeldTotal]:
         """Return what is held, by the id of the home (keys added up, and left empty)."""
@@ -124,9 +143,8 @@ class Accounts:
     async def set_primary(self, home: str | None, instance: str) -> Home:
         """Let the home's messages go to this instance."""
         async with self._changing:
-            found = self.home(home)
-            live = [one for one in self._storage.instances(found.id) if one.revoked_at is None]
-            changed = replace(found, primary_instance=pick(live, instance, "instance").id)
+            found = self._one(home, instance, self._storage.instances, "instance")
+            changed = replace(self.home(found.home_id), primary_instance=found.id)
             await self._storage.put_home(changed)
         self._changed(changed.id)
         return changed
@@ -144,7 +162,10 @@ class Accounts:
         return issued
 
     async def pair(self, code: str, name: str) -> Paired:
-        """Make an instance of the home whose code it is; the first one of a home becomes its primary.
+        """Make an instance of the home whose code it is.
+
+        It becomes the primary one if there is none, or if that was away already when the code was made: whoever made
+        the code meant this one to take its place.
 
         Raises:
             RequestError: 403 ``PAIRING_REFUSED``, the same whether the code is wrong, spent or too old.
@@ -152,9 +173,9 @@ class Accounts:
         checked = checked_name(name)
         now = self._clock.now()
         async with self._changing:
-            home_id = await self._storage.take_pair_code(*keys.read_code(code), now)
-            home = self._storage.home(home_id) if home_id else None
-            if home is None:
+            taken = await self._storage.take_pair_code(*keys.read_code(code), now)
+            home = self._storage.home(taken.home_id) if taken else None
+            if taken is None or home is None:
                 raise RequestError(
                     403,
                     "PAIRING_REFUSED",
@@ -163,7 +184,7 @@ class Accounts:
             token = keys.new_secret()
             instance = Instance(id=new_id(), home_id=home.id, name=checked, created_at=now)
             await self._storage.put_instance(instance, keys.digest(token))
-            if home.primary_instance is None:
+            if self._was_away(home.primary_instance, taken.expires_at - keys.CODE_LASTS):
                 home = replace(home, primary_instance=instance.id)
                 await self._storage.put_home(home)
         self._changed(home.id)
@@ -172,14 +193,26 @@ class Accounts:
     async def revoke_instance(self, home: str | None, instance: str) -> Instance:
         """Refuse an instance from now on. If it was the primary one, messages are held until there is another."""
         async with self._changing:
-            found = self.home(home)
-            live = [one for one in self._storage.instances(found.id) if one.revoked_at is None]
-            revoked = replace(pick(live, instance, "instance"), revoked_at=self._clock.now())
+            revoked = replace(
+                self._one(home, instance, self._storage.instances, "instance"), revoked_at=self._clock.now()
+            )
             await self._storage.put_instance(revoked)
+            found = self.home(revoked.home_id)
             if found.primary_instance == revoked.id:
                 await self._storage.put_home(replace(found, primary_instance=None))
         self._changed(found.id)
         return revoked
+
+    async def unpair(self, refresh_token: str) -> Instance:
+        """Revoke the instance whose token this is; one that was revoked before is returned as it is.
+
+        Raises:
+            RequestError: 401 ``UNAUTHORIZED``.
+        """
+        instance = self._of(refresh_token)
+        return (
+            instance if instance.revoked_at is not None else await self.revoke_instance(instance.home_id, instance.id)
+        )
 
     def access_token(self, refresh_token: str) -> str:
         """Return an access token, good for an hour.
@@ -187,9 +220,7 @@ class Accounts:
         Raises:
             RequestError: 401 ``UNAUTHORIZED`` for garbage, 403 ``FORBIDDEN`` for an instance that was revoked.
         """
-        instance = self._storage.instance_of(keys.digest(refresh_token))
-        if instance is None:
-            raise RequestError(401, "UNAUTHORIZED", "This refresh token is not known here: pair the instance again.")
+        instance = self._of(refresh_token)
         if instance.revoked_at is not None:
             raise RequestError(403, "FORBIDDEN", "This instance was revoked: pair it again.")
         return self._tokens.issue(instance.id)
@@ -237,16 +268,16 @@ class Accounts:
     async def rename_key(self, home: str | None, key: str, name: str) -> Key:
         """Give a key another name."""
         async with self._changing:
-            live = self._live_keys(self.home(home).id)
-            found = pick(live, key, "key")
-            renamed = replace(found, name=fresh_name(name, [one for one in live if one.id != found.id]))
+            found = self._one(home, key, self._storage.keys, "key")
+            others = [one for one in self._live_keys(found.home_id) if one.id != found.id]
+            renamed = replace(found, name=fresh_name(name, others))
             await self._storage.put_key(renamed, self._storage.secrets(found.id))
         return renamed
 
     async def rotate_key(self, home: str | None, key: str) -> Issued[Key]:
         """Make a new secret; the old one opens until the first use of the new one, at most 7 days."""
         async with self._changing:
-            found = pick(self._live_keys(self.home(home).id), key, "key")
+            found = self._one(home, key, self._storage.keys, "key")
             now = self._clock.now()
             fresh = keys.issue(now)
             await self._storage.put_key(found, keys.rotate(self._storage.secrets(found.id), fresh.value, now))
@@ -255,10 +286,31 @@ class Accounts:
     async def revoke_key(self, home: str | None, key: str) -> Key:
         """Refuse a key from now on; whoever asked is to be told ``REVOKE_WARNING``."""
         async with self._changing:
-            found = pick(self._live_keys(self.home(home).id), key, "key")
+            found = self._one(home, key, self._storage.keys, "key")
             revoked = replace(found, revoked_at=self._clock.now())
             await self._storage.put_key(revoked, self._storage.secrets(found.id))
         return revoked
+
+    def _one(self, home: str | None, named: str, of: Callable[[str], Sequence[R]], kind: str) -> R:
+        """Return an instance or key that lives: of this home, or if None is named, of any."""
+        homes = self._storage.homes() if home is None else [self.home(home)]
+        if not homes:
+            self.home()  # says that there is none
+        return pick_live([one for found in homes for one in of(found.id)], named, kind)
+
+    def _of(self, refresh_token: str) -> Instance:
+        instance = self._storage.instance_of(keys.digest(refresh_token))
+        if instance is None:
+            raise RequestError(401, "UNAUTHORIZED", "This refresh token is not known here: pair the instance again.")
+        return instance
+
+    def _was_away(self, instance_id: str | None, before: float) -> bool:
+        """Return whether an instance has not been here since then, as far as this gateway can know."""
+        instance = self._storage.instance(instance_id) if instance_id else None
+        if instance is None:
+            return True
+        last = instance.created_at if instance.last_seen is None else instance.last_seen
+        return not self.is_connected(instance.id) and max(last, self._began) < before
 
     def _live_keys(self, home_id: str) -> Sequence[Key]:
         return [key for key in self._storage.keys(home_id) if key.revoked_at is None]

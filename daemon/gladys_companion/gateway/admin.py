@@ -111,14 +111,18 @@ class HomePrimary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InstanceList(Struct, frozen=True, forbid_unknown_fields=True):
-    """``instance.list``: an array of the home's instances, with ``primary``."""
+    """``instance.list``: an array of the home's instances, with ``primary`` and ``connected`` (now)."""
 
     home: str | None = None
 
     async def perform(self, accounts: Accounts) -> object:
         home = accounts.home(self.home)
         return [
-            {**msgspec.to_builtins(one), "primary": one.id == home.primary_instance}
+            {
+                **msgspec.to_builtins(one),
+                "primary": one.id == home.primary_instance,
+                "connected": accounts.is_connected(one.id),
+            }
             for one in accounts.instances(home.id)
         ]
 

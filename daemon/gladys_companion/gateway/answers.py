@@ -46,11 +46,8 @@ async def answer_errors(
     """Answer what a handler raised of ours; anything else is a bug and stays one."""
     try:
         return await handler(request)
-    except RequestError as error:
+    except CompanionError as error:
         refused = answer(error.body(), error.status)
         if "retry_after" in error.data:
             refused.headers["Retry-After"] = str(error.data["retry_after"])
         return refused
-    except CompanionError as error:
-        body = {"status": error.status, "error_code": error.code, "error_message": str(error)}
-        return answer(body, error.status)

@@ -1,6 +1,7 @@
-"""The HTTP routes of instances: a fresh access token, the users of the home, and pairing.
+"""The HTTP routes of instances: a fresh access token, the users of the home, pairing and its end.
 
-Source: the gladys-gateway server (``/instances/*``: a token is the whole Authorization header); ``/pair`` is our own.
+Source: the gladys-gateway server (``/instances/*``: a token is the whole Authorization header); ``/pair`` and
+``/unpair`` are our own.
 """
 
 from __future__ import annotations
@@ -111,14 +112,19 @@ def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Req
         if not paired.primary:
             body["warning"] = (
                 "Another instance of this home is its primary one, and gets its messages: "
-                f"gateway home primary {paired.instance.value.id} changes that."
+                f"`gladys-companion gateway home primary {paired.instance.value.id}`, at the gateway, changes that."
             )
         return answer(body)
+
+    async def unpair(request: web.Request) -> web.Response:
+        gone = await accounts.unpair(_token(request))
+        return answer({"instance_id": gone.id, "home_id": gone.home_id})
 
     return [
         web.get("/instances/access-token", access_token),
         web.get("/instances/users", users),
         web.post("/pair", pair),
+        web.post("/unpair", unpair),
     ]
 
 

@@ -93,6 +93,10 @@ def new_key(
     wanted = frozenset(scopes)
     if not wanted or not wanted <= frozenset(SCOPES):
         raise RequestError(422, "INVALID_FIELD", f"scopes must be some of {', '.join(SCOPES)}.", field="scopes")
+    allowed = None if allowed_ids is None else frozenset(allowed_ids)
+    if allowed is not None and not (allowed and all(id_.strip() for id_ in allowed)):
+        sentence = "allowed_ids must be external ids, such as mqtt:my-phone-presence, or left out to allow all."
+        raise RequestError(422, "INVALID_FIELD", sentence, field="allowed_ids")
     if expires_at is not None and not expires_at > now:
         raise RequestError(422, "INVALID_FIELD", "expires_at must be in the future.", field="expires_at")
     issued = issue(now)
@@ -103,7 +107,7 @@ def new_key(
         prefix=issued.value.prefix,
         scopes=wanted,
         created_at=now,
-        allowed_ids=None if allowed_ids is None else frozenset(allowed_ids),
+        allowed_ids=allowed,
         expires_at=expires_at,
     )
     return key, issued

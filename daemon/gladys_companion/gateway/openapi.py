@@ -188,6 +188,12 @@ def document() -> dict[str, Any]:
             "requestBody": {"required": True, "content": {_JSON: {"schema": _OBJECT}}},
         }
     }
+    paths["/unpair"] = {
+        "post": {
+            **_get("End the pairing of the instance whose refresh token it is", _plain("Who it was."), "401"),
+            "security": [{"token": []}],
+        }
+    }
     return {
         "openapi": "3.1.0",
         "info": {

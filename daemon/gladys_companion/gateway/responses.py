@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gladys_companion.errors import CompanionError, RequestError
+from gladys_companion.errors import CompanionError
 
 __all__ = ["refusal", "respond"]
 
@@ -27,12 +27,7 @@ def respond(status: int, body: bytes) -> web.Response:
 
 def refusal(error: CompanionError) -> web.Response:
     """Return the error's body; its ``retry_after`` and ``allow``, if there are, become headers."""
-    body = (
-        error.body()
-        if isinstance(error, RequestError)
-        else {"status": error.status, "error_code": error.code, "error_message": str(error)}
-    )
-    response = respond(error.status, msgspec.json.encode(body))
+    response = respond(error.status, msgspec.json.encode(error.body()))
     if (seconds := error.data.get("retry_after")) is not None:
         response.headers["Retry-After"] = str(seconds)
     if (methods := error.data.get("allow")) is not None:

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from gladys_companion import systemd
 from gladys_companion.clock import SYSTEM, Clock
-from gladys_companion.config import Config, Gateway, address, is_loopback
+from gladys_companion.config import Config, Gateway, address, complaints
 from gladys_companion.errors import AddressInUse, ConfigError, StoreError
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.admin import admin_routes
@@ -105,18 +105,19 @@ async def open_gateway(
     """
     host, port = _checked(config)
     context = await asyncio.to_thread(_tls, config)
-    changes: list[Callable[[str], None]] = []
 
     def changed(home_id: str) -> None:
-        for change in changes:
-            change(home_id)
+        sockets.changed(home_id)
+
+    def is_connected(instance_id: str) -> bool:
+        return sockets.is_connected(instance_id)
 
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(open_storage(database_path(state_directory), clock))
         relay = Relay(storage, config, clock, times.unacked, times.look)
         await relay.load()
-        accounts = Accounts(storage, clock, changed=changed)
+        accounts = Accounts(storage, clock, changed=changed, is_connected=is_connected)
         sockets = Sockets(
             storage,
             accounts,
@@ -126,13 +127,12 @@ async def open_gateway(
             look_every=times.look,
             goodbye=times.goodbye,
         )
-        changes.append(sockets.changed)
         trusted = networks(config.trusted_proxies)
         front = Front(
             phones=PhoneRoutes(storage, relay, config, clock, body_within=times.body),
             sockets=sockets,
             routes=instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
-            healthy=lambda: _writes(storage),
+            healthy=storage.prove,
             options=config,
             clock=clock,
             within=times.body,
@@ -174,7 +174,7 @@ async def run_gateway(config: Config) -> None:
         interval = systemd.watchdog_interval()
         while interval is not None:
             try:
-                await _writes(running.storage)
+                await running.storage.prove()
             except StoreError as error:  # a writer that says "disk full" is alive
                 systemd.status(str(error))
             systemd.alive()
@@ -182,24 +182,12 @@ async def run_gateway(config: Config) -> None:
         await asyncio.get_running_loop().create_future()
 
 
-async def _writes(storage: SqliteStorage) -> None:
-    """Return when the writer has answered; raises StoreError if it can not work."""
-    await storage.event("")
-
-
 def _checked(config: Gateway) -> tuple[str, int]:
-    try:
-        host, port = address(config.listen)
-    except ValueError as error:
-        raise ConfigError(f"[gateway] listen: {error}.") from error
-    if not (is_loopback(host) or config.tls_certificate or config.behind_proxy):
-        raise ConfigError(
-            f"[gateway] listen: {host} can be reached by other machines, and keys would travel in the clear. Give "
-            "tls_certificate and tls_key, or set behind_proxy = true when a proxy in front of it speaks TLS."
-        )
+    for path, sentence in complaints(Config(gateway=config)):
+        raise ConfigError(f"[gateway] {path.removeprefix('gateway.')}: {sentence}")
     if config.behind_proxy and not config.trusted_proxies:
         _log.warning("gateway.proxy_not_trusted", what="all senders share one rate limit: name it in trusted_proxies")
-    return host, port
+    return address(config.listen)
 
 
 def _tls(config: Gateway) -> ssl.SSLContext | None:
@@ -249,7 +237,7 @@ async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -
     """Serve what only the machine's own people may do, mode 0660; a socket that a dead process left is replaced."""
 
     async def health(_: web.Request) -> web.Response:
-        await _writes(storage)
+        await storage.prove()
         return web.json_response({"status": 200})
 
     app = web.Application(middlewares=[answer_errors])

@@ -38,6 +38,7 @@ class HomeSocket:
         self.instance_id = instance_id
         self.companion = companion
         self.condemned = False
+        self.told_primary: bool | None = None  # what it was last told, if it was
         self._clients = clients
 
     async def emit(self, ack_id: int, message: bytes) -> None:
@@ -102,6 +103,10 @@ class Sockets:
         """Return whether the home's primary instance is connected."""
         return self._newest(home_id) is not None
 
+    def is_connected(self, instance_id: str) -> bool:
+        """Return whether an instance is connected."""
+        return any(one.instance_id == instance_id and not one.condemned for one in self._sockets.values())
+
     def changed(self, home_id: str) -> None:
         """Look again who gets the home's events, and who may stay, after a person changed it."""
         for socket in list(self._sockets.values()):
@@ -121,15 +126,16 @@ class Sockets:
 
     async def close(self) -> None:
         """Cut all sockets, so that their homes notice at once."""
+        for socket in self._sockets.values():
+            self._storage.seen(socket.instance_id)
         for eio_sid in list(self._server.eio.sockets):
             await self._cut(eio_sid)
 
     def _newest(self, home_id: str) -> HomeSocket | None:
-        home = self._storage.home(home_id)
         live = (
             socket
             for socket in reversed(list(self._sockets.values()))
-            if home is not None and socket.instance_id == home.primary_instance and not socket.condemned
+            if socket.home_id == home_id and not socket.condemned and self._is_primary(socket)
         )
         return next(live, None)
 
@@ -138,13 +144,24 @@ class Sockets:
             return  # it may still authenticate by event
         reason = self._authenticate(sid, auth) if auth.get("auth_type") == "instance" else "unknown auth_type"
         if reason is None:
-            ours = {"companion": {"version": COMPANION_VERSION, "time": self._clock.now()}}
-            told = (ours,) if self._sockets[sid].companion else ()
-            await self._server.emit("instance-authenticated", told, to=sid)
+            await self._welcome(self._sockets[sid])
             self._attach(sid)
         else:
             await self._server.emit("instance-authentication-failed", {"reason": reason}, to=sid)
             await self._leave(sid)
+
+    async def _welcome(self, socket: HomeSocket) -> None:
+        """Say that it is in; a companion hears too whether the home's messages go to its instance."""
+        if not socket.companion:
+            await self._server.emit("instance-authenticated", to=socket.sid)
+            return
+        socket.told_primary = self._is_primary(socket)
+        ours = {"version": COMPANION_VERSION, "time": self._clock.now(), "primary": socket.told_primary}
+        await self._server.emit("instance-authenticated", {"companion": ours}, to=socket.sid)
+
+    def _is_primary(self, socket: HomeSocket) -> bool:
+        home = self._storage.home(socket.home_id)
+        return home is not None and home.primary_instance == socket.instance_id
 
     async def _authentication(self, sid: str, *args: object) -> dict[str, bool]:
         reason = self._authenticate(sid, args[0] if args and isinstance(args[0], dict) else {})
@@ -184,6 +201,7 @@ class Sockets:
     def _forget(self, sid: str) -> None:
         socket = self._sockets.pop(sid, None)
         if socket is not None:
+            self._storage.seen(socket.instance_id)
             self._relay.use(socket.home_id, self._newest(socket.home_id))
 
     def _disconnect(self, sid: str, reason: str) -> None:
@@ -208,7 +226,7 @@ class Sockets:
         try:
             return await self._relay.told(socket.home_id, args[0] if args else None)
         except StoreError as error:
-            return {"status": error.status, "error_code": error.code, "error_message": str(error)}
+            return error.body()
 
     async def _unknown(self, _event: str, _sid: str, *_args: object) -> dict[str, Any]:
         return {"status": 404, "error_code": "UNKNOWN_EVENT", "error_message": "This gateway does not know this event."}
@@ -224,6 +242,9 @@ class Sockets:
         for sid in [*self._refused, *(socket.sid for socket in self._sockets.values() if socket.condemned)]:
             self._refused.discard(sid)
             await self._leave(sid)
+        for socket in list(self._sockets.values()):
+            if socket.told_primary not in {None, self._is_primary(socket)}:
+                await self._welcome(socket)
         now = time.monotonic()
         live = dict(self._server.eio.sockets)
         tables: tuple[dict[str, Any], ...] = (self._met, self._leaving, self._transports)

@@ -48,7 +48,7 @@ class Home(Struct, frozen=True, kw_only=True):
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """A Gladys or a companion that may connect for a home; ``last_seen`` is when it last authenticated."""
+    """A Gladys or a companion that may connect for a home; ``last_seen`` is when it last came or left."""
 
     id: str
     home_id: str
@@ -237,6 +237,13 @@ class Relayed(Protocol):
     async def prune(self, settled_before: float, limit: int = 500) -> int:
         """Forget what settled before then, and what a removed home left; return how much, 0 when there is no more."""
 
+    async def prove(self) -> None:
+        """Return when something as large as an ordinary event was committed, and nothing of it left.
+
+        Raises:
+            StoreError: an event could not be stored now.
+        """
+
     async def quarantine(self, body: Quarantined) -> None:
         """Keep what could not be used, at most 1,000 per home, for as long as receipts."""
 
@@ -272,7 +279,7 @@ class Directory(Protocol):
         """Add an instance (with the digest of its refresh token), or replace one."""
 
     def seen(self, instance_id: str) -> None:
-        """Note that an instance authenticated now; committed soon after."""
+        """Note that an instance came or left now; committed soon after."""
 
     def keys(self, home_id: str) -> Sequence[Key]:
         """Return the keys of a home, revoked ones too, oldest first, with their last use."""
@@ -289,8 +296,8 @@ class Directory(Protocol):
     async def put_pair_code(self, code: PairCode) -> None:
         """Add a pairing code, in the place of the earlier one of its home."""
 
-    async def take_pair_code(self, lookup: str, digest: bytes, now: float) -> str | None:
-        """Use a code up and return its home, or count the try and return None. The count is committed either way."""
+    async def take_pair_code(self, lookup: str, digest: bytes, now: float) -> PairCode | None:
+        """Use a code up and return it, or count the try and return None. The count is committed either way."""
 
     def signing_secret(self) -> bytes:
         """Return the secret that access tokens are signed with; it stays the same as long as the storage exists."""

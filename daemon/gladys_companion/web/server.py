@@ -35,12 +35,11 @@ log = structlog.get_logger(__name__)
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what we raise, and aiohttp's own refusals, into Gladys' error body."""
+    refusal: CompanionError
     try:
         return await handler(request)
-    except RequestError as error:
-        refusal = error
     except CompanionError as error:
-        refusal = RequestError(error.status, error.code, str(error))
+        refusal = error
     except web.HTTPNotFound:
         refusal = RequestError(404, "ROUTE_NOT_FOUND", f"There is no {request.path[:100]} here.")
     except web.HTTPMethodNotAllowed as error:
