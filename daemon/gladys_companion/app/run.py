@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import structlog
 from aiohttp import ClientSession
@@ -23,19 +22,15 @@ from gladys_companion.link import tls_context
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
+from gladys_companion.web import database_path
 from gladys_companion.web.server import open_local, open_socket, socket_path
 from gladys_companion.web.service import Service
 
-__all__ = ["database_path", "open_daemon", "run_daemon"]
+__all__ = ["open_daemon", "run_daemon"]
 
 READY_WITHIN = 0.8
 
 log = structlog.get_logger(__name__)
-
-
-def database_path(config: Config) -> Path:
-    """Return where the daemon's database is."""
-    return Path(config.state_directory, "companion.db")
 
 
 @asynccontextmanager

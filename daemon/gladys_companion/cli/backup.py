@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from gladys_companion.cli.client import connect
-from gladys_companion.cli.daemon import database, home
+from gladys_companion.cli.daemon import home
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import Config
@@ -22,7 +22,7 @@ from gladys_companion.gateway.schema import MIGRATIONS as GATEWAY
 from gladys_companion.store.backup import check
 from gladys_companion.store.backup import restore as restore_file
 from gladys_companion.store.schema import MIGRATIONS
-from gladys_companion.web import socket_path
+from gladys_companion.web import database_path, socket_path
 
 __all__ = ["backup", "restore"]
 
@@ -67,7 +67,7 @@ def restore(settings: Settings, file: Path) -> None:
     """Check FILE and put it in the place of the home's database; the daemon must not run. The former one is kept."""
     config = settings.config()
     asyncio.run(_refuse_if_running(config))
-    path = database(config)
+    path = database_path(config)
     with _readable(file, path.parent) as copy:
         former = restore_file(copy, path, MIGRATIONS)
     click.echo(f"{path} is the backup now." + (f" The former one is {former}." if former else ""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from gladys_companion import logs
@@ -13,16 +12,11 @@ from gladys_companion.cli.client import NOT_RUNNING, Client, connect
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.config import Config
 from gladys_companion.errors import Unavailable
-from gladys_companion.web import socket_path
+from gladys_companion.web import database_path, socket_path
 
-__all__ = ["ask", "database", "home", "running"]
+__all__ = ["ask", "home", "running"]
 
 T = TypeVar("T")
-
-
-def database(config: Config) -> Path:
-    """Return where the home's database is."""
-    return Path(config.state_directory, "companion.db")
 
 
 @asynccontextmanager
@@ -52,8 +46,8 @@ async def home(config: Config) -> AsyncIterator[Client]:
     from gladys_companion.cli.asleep import open_asleep  # noqa: PLC0415 - half a second that most calls save
 
     logs.configure("error")
-    with as_owner(database(config).parent):
-        async with open_asleep(config, database(config)) as client:
+    with as_owner(database_path(config).parent):
+        async with open_asleep(config, database_path(config)) as client:
             yield client
 
 

@@ -13,14 +13,13 @@ import msgspec
 
 from gladys_companion.cli.check import check_all
 from gladys_companion.cli.client import NOT_RUNNING, connect
-from gladys_companion.cli.daemon import database
 from gladys_companion.cli.output import json_option, print_json, print_table
 from gladys_companion.cli.owner import as_owner
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import DEFAULT_PATH, Config
 from gladys_companion.errors import CompanionError, ConfigError
 from gladys_companion.store.backup import check
-from gladys_companion.web import socket_path
+from gladys_companion.web import database_path, socket_path
 from gladys_companion.web.views import Check
 
 __all__ = ["doctor"]
@@ -92,7 +91,7 @@ def _exists(path: Path) -> bool:
 
 
 def _store(config: Config) -> Check:
-    path = database(config)
+    path = database_path(config)
     try:
         if not path.exists():
             return Check(name="store", state="ok", says=f"There is no {path} yet: it is made at the first start.")
