@@ -568,3 +568,24 @@ async def test_gladys_plus(home: Home, npm_modules: Path) -> None:
             assert (await plus.hear())["auth"]["access_token"] == "jwt-2"
             await plus.say({"say": ["open-api-message", message(PRESENCE.external_id, 1)]})
             assert (await plus.hear())["answered"]["status"] == 200
+
+
+async def test_who_gets_the_messages_is_known_and_followed(home: Home, gateway: Gateway) -> None:
+    """The gateway says at the start, and again when a person changes it, whether the home's messages come here."""
+    changed = asyncio.Event()
+
+    async def demote(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.accept(version=1)
+        await changed.wait()
+        told = '42["instance-authenticated",{"companion":{"version":1,"time":0,"primary":false}}]'
+        await peer.socket.send(told)
+        await peer.socket.wait_closed()
+
+    gateway.serve = demote
+    async with linked(home, gateway.url) as link:
+        await until(lambda: link.state.state == "connected")
+        assert link.state.primary
+        changed.set()
+        await until(lambda: not link.state.primary)
+        assert link.state.state == "connected"

@@ -47,7 +47,10 @@ class _TokenAnswer(Struct):
 
 
 class LinkState(Struct, frozen=True, kw_only=True):
-    """How the link is, since when (epoch), and why. ``clock_offset``: seconds by which the gateway's clock is ahead."""
+    """How the link is, since when (epoch), and why. ``clock_offset``: seconds by which the gateway's clock is ahead.
+
+    ``primary``: whether the home's messages come here; another instance gets them otherwise.
+    """
 
     state: Literal["connecting", "connected", "waiting", "parked"]
     since: float
@@ -55,6 +58,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     clock_offset: float | None = None
     malformed: int = 0
+    primary: bool = True
 
 
 def tls_context(ca_certificate: str) -> ssl.SSLContext:
@@ -234,20 +238,29 @@ class Link:
                         await socket.send(socketio.pong(packet.data))
 
     def _connected(self, args: tuple[Raw, ...]) -> None:
-        told: dict[str, Any] = open_api.decode_receipt(args[0]) if args else {}
-        companion = told.get("companion")
-        self._speaks_ours = isinstance(companion, dict)
-        time = companion.get("time") if isinstance(companion, dict) else None
-        offset = time - self._clock.now() if isinstance(time, int | float) else None
         self._connected_at = self._clock.elapsed()
-        self.state = msgspec.structs.replace(self.state, clock_offset=offset)
+        self._speaks_ours = self._welcomed(args)
         self._note("connected")
         self.attempted.set()
-        log.info("link connected", url=self._pairing.url, clock_offset=None if offset is None else round(offset, 3))
+        log.info("link connected", url=self._pairing.url, clock_offset=self.state.clock_offset)
+
+    def _welcomed(self, args: tuple[Raw, ...]) -> bool:
+        """Take what a gateway of ours says of itself, at the start and when it changed; return whether it is one."""
+        told: dict[str, Any] = open_api.decode_receipt(args[0]) if args else {}
+        companion = told.get("companion")
+        ours = companion if isinstance(companion, dict) else {}
+        time, primary = ours.get("time"), ours.get("primary") is not False
+        offset = round(time - self._clock.now(), 3) if isinstance(time, int | float) else None
+        self.state = msgspec.structs.replace(self.state, clock_offset=offset, primary=primary)
+        if not primary:
+            log.warning("another instance gets this home's messages", instance=self._pairing.instance_id)
+        return isinstance(companion, dict)
 
     async def _serve(self, socket: ClientConnection, silence: float) -> None:
         loop = asyncio.get_running_loop()
-        session = Session(socket, self._intake, self._clock, self._time_to_live, self._malformed)
+        session = Session(
+            socket, self._intake, self._clock, self._time_to_live, malformed=self._malformed, welcomed=self._welcomed
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 teller = group.create_task(session.tell(), name="link receipts") if self._speaks_ours else None

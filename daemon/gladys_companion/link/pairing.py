@@ -14,7 +14,7 @@ from msgspec import Struct
 from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
 from gladys_companion.ports import Secrets
 
-__all__ = ["Pairing", "check_url", "load", "pair", "plainly", "save"]
+__all__ = ["Pairing", "check_url", "leave", "load", "pair", "plainly", "save"]
 
 NAME = "pairing"
 ANSWER_WITHIN = ClientTimeout(total=20)
@@ -111,6 +111,24 @@ def plainly(error: Exception) -> str:
             return os.strerror(error.os_error.errno).lower()
         return error.os_error.strerror or "there is no such host"
     return str(error) or "the connection ended before the answer"
+
+
+async def leave(http: ClientSession, pairing: Pairing, *, ssl: SSLContext) -> str | None:
+    """Tell the gateway that this instance is gone; return what is left to do there, None when it knows."""
+    headers = {"Authorization": pairing.refresh_token}
+    try:
+        async with http.post(
+            f"{pairing.url}/unpair", headers=headers, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
+        ) as answer:
+            status = answer.status
+    except (ClientError, TimeoutError, ValueError):
+        status = 0
+    if status in {200, 401, 403}:
+        return None
+    return (
+        f"{pairing.url} could not be told. At the gateway, "
+        f"`gladys-companion gateway home revoke {pairing.instance_id}` ends what this home was there."
+    )
 
 
 async def load(secrets: Secrets) -> Pairing | None:

@@ -33,16 +33,27 @@ log = structlog.get_logger(__name__)
 
 
 class Session:
-    """Takes frames in; ``open`` until the gateway says goodbye. ``malformed`` is called for each frame dropped."""
+    """Takes frames in; ``open`` until the gateway says goodbye.
+
+    ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself.
+    """
 
     def __init__(
-        self, socket: ClientConnection, intake: Intake, clock: Clock, time_to_live: float, malformed: Callable[[], None]
+        self,
+        socket: ClientConnection,
+        intake: Intake,
+        clock: Clock,
+        time_to_live: float,
+        *,
+        malformed: Callable[[], None],
+        welcomed: Callable[[tuple[Raw, ...]], object],
     ) -> None:
         self._socket = socket
         self._intake = intake
         self._clock = clock
         self._time_to_live = time_to_live
         self._malformed = malformed
+        self._welcomed = welcomed
         self._under_way = 0
         self._chain = Chain()
         self._number = 0
@@ -74,6 +85,8 @@ class Session:
             case socketio.Ack(ack_id=ack_id) if ack_id in self._told:
                 told = open_api.decode_receipt(packet.args[0]) if packet.args else {}
                 self._told.pop(ack_id).set_result(told.get("status") != TRY_AGAIN)
+            case socketio.ServerEvent(name="instance-authenticated"):
+                self._welcomed(packet.args)
             case socketio.ServerEvent():
                 await self._nack(packet.ack_id, 501, "UNSUPPORTED_ACTION", "This home does not know such a message.")
             case socketio.Disconnected() | socketio.Closed():

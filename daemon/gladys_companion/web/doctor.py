@@ -102,6 +102,10 @@ def check_link(status: Status, _: Config, now: float) -> Check:
     if link.state == "parked":
         todo = "Pair again: `gladys-companion pair URL` with a fresh code."
         return Check(name="gateway", state="fail", says=f"{link.url} refuses this home.{reason}", todo=todo)
+    if link.state == "connected" and not link.primary:
+        says = f"Connected to {link.url}, but another instance gets this home's messages."
+        todo = f"At the gateway: `gladys-companion gateway home primary {link.instance}` has them sent here."
+        return Check(name="gateway", state="fail", says=says, todo=todo)
     if link.state == "connected":
         since = f" for {_duration(now - link.since)}" if link.since is not None else ""
         return Check(name="gateway", state="ok", says=f"Connected to {link.url}{since}.")

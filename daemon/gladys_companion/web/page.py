@@ -26,8 +26,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; p
 h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .3rem .6rem .3rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--dim); font-weight: 500; } .dim { color: var(--dim); overflow-wrap: anywhere; } .ok { color: var(--ok); }
-.warn { color: var(--warn); } .fail { color: var(--fail); } .wide { overflow-x: auto; }
+th { color: var(--dim); font-weight: 500; } .dim { color: var(--dim); overflow-wrap: anywhere; }
+.ok { color: var(--ok); } .warn { color: var(--warn); } .fail { color: var(--fail); } .wide { overflow-x: auto; }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 HEADERS = {

@@ -174,8 +174,7 @@ async def _pair(service: Service, request: web.Request) -> object:
 
 
 async def _unpair(service: Service, _: web.Request) -> object:
-    await service.host.unpair()
-    return {}
+    return views.Unpaired(warning=await service.host.unpair())
 
 
 async def _backup(request: web.Request) -> web.StreamResponse:
@@ -303,7 +302,7 @@ ROUTES: tuple[Route, ...] = (
         answer=Receipt,
     ),
     _route("POST", "/api/pair", _pair, summary="Pair with a gateway", body=views.Pair, answer=views.Paired),
-    _route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=None),
+    _route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=views.Unpaired),
     Route(
         method="POST",
         path="/api/backup",

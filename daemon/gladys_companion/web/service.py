@@ -18,6 +18,7 @@ from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
+from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
 from gladys_companion.resolve import VIRTUAL
 from gladys_companion.store import backup, trace
@@ -68,8 +69,8 @@ class Host(Protocol):
             Unavailable: it can not be reached.
         """
 
-    async def unpair(self) -> None:
-        """Forget the token and disconnect; harmless when there is none."""
+    async def unpair(self) -> str | None:
+        """Forget the token, disconnect, and tell the gateway; return what is left to do there, if anything."""
 
     async def forget(self, device_id: str) -> None:
         """Forget a device, in the registry and at its driver.
@@ -311,6 +312,17 @@ class Service(Struct, frozen=True, kw_only=True):
                 path.unlink(missing_ok=True)
 
         return await self.store.read(copy)
+
+
+def paired(made: Pairing, warning: str | None) -> Paired:
+    """Return what people are told of a pairing: all but its token."""
+    return Paired(
+        url=made.url,
+        home_id=made.home_id,
+        home_name=made.home_name,
+        instance_id=made.instance_id,
+        warning=warning,
+    )
 
 
 def _no_event(event_id: str) -> RequestError:

@@ -33,6 +33,7 @@ __all__ = [
     "SetValue",
     "Status",
     "TraceView",
+    "Unpaired",
     "Vitals",
 ]
 
@@ -43,6 +44,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=200)]
 class LinkStatus(Struct, frozen=True, kw_only=True):
     """The link to the gateway. ``waiting``: between two attempts; ``parked``: refused, and only the user can help.
 
+    ``primary`` is false while the home's messages go to another instance than this one (``instance``).
     ``clock_offset`` is by how many seconds the gateway's clock is ahead of ours, as measured at the last connect.
     """
 
@@ -52,6 +54,8 @@ class LinkStatus(Struct, frozen=True, kw_only=True):
     since: float | None = None
     reason: str | None = None
     clock_offset: float | None = None
+    primary: bool = True
+    instance: str | None = None
 
 
 class MdnsStatus(Struct, frozen=True, kw_only=True):
@@ -275,6 +279,12 @@ class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Word
     code: Word
     name: Word = "companion"
+
+
+class Unpaired(Struct, frozen=True, kw_only=True):
+    """``warning``: what is left to do at the gateway, which could not be told."""
+
+    warning: str | None = None
 
 
 class Paired(Struct, frozen=True, kw_only=True):
