@@ -292,6 +292,11 @@ def test_gateway_is_managed_without_one_running(config: str) -> None:
     assert "revoked" in run_here(config, "gateway", "key", "list").out
     assert run_here(config, "gateway", "key", "create", "x", "--expires", "soon").code == 64
     assert run_here(config, "gateway", "home", "instances").out.startswith("Nothing is paired")
+    assert run_here(config, "gateway", "key", "create", "Door", "--allow", "mqtt:door").code == 0
+    assert "mqtt:door" in run_here(config, "gateway", "key", "list").out
+    assert "allowed_ids" in run_here(config, "gateway", "key", "create", "Nothing", "--allow", "").err
+    again = run_here(config, "gateway", "key", "revoke", "Mine", "--yes")
+    assert "is revoked already" in again.err
     assert run_here(config, "gateway", "home", "remove", "Cabin", "--yes").code == 0
 
 

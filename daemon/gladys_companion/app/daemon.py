@@ -16,6 +16,7 @@ from gladys_companion.plugins import PluginRecord
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
+from gladys_companion.web.service import paired
 from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, PluginStatus, Vitals
 
 __all__ = ["Daemon"]
@@ -102,17 +103,13 @@ class Daemon:
         """
         made, warning = await pairing.pair(self._http, wish.url, wish.code, wish.name, ssl=self._context)
         await self._change_pairing(made)
-        return Paired(
-            url=made.url,
-            home_id=made.home_id,
-            home_name=made.home_name,
-            instance_id=made.instance_id,
-            warning=warning,
-        )
+        return paired(made, warning)
 
-    async def unpair(self) -> None:
-        """Forget the token and disconnect; harmless when there is none."""
+    async def unpair(self) -> str | None:
+        """Forget the token, disconnect, and tell the gateway; return what is left to do there, if anything."""
+        former = self.pairing
         await self._change_pairing(None)
+        return await pairing.leave(self._http, former, ssl=self._context) if former else None
 
     async def _change_pairing(self, changed: Pairing | None) -> None:
         await pairing.save(self._secrets, changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import Store, open_store
 from gladys_companion.web.server import open_socket
-from gladys_companion.web.service import Service
+from gladys_companion.web.service import Service, paired
 from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, Vitals
 
 __all__ = ["open_asleep"]
@@ -45,20 +46,24 @@ class _Asleep:
         return None
 
     async def pair(self, wish: Pair) -> Paired:
-        context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
-        async with aiohttp.ClientSession() as http:
+        async with self._session() as (http, context):
             made, warning = await pairing.pair(http, wish.url, wish.code, wish.name, ssl=context)
         await pairing.save(self._secrets, made)
-        return Paired(
-            url=made.url,
-            home_id=made.home_id,
-            home_name=made.home_name,
-            instance_id=made.instance_id,
-            warning=warning,
-        )
+        return paired(made, warning)
 
-    async def unpair(self) -> None:
+    async def unpair(self) -> str | None:
+        former = await pairing.load(self._secrets)
         await pairing.save(self._secrets, None)
+        if former is None:
+            return None
+        async with self._session() as (http, context):
+            return await pairing.leave(http, former, ssl=context)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[tuple[aiohttp.ClientSession, ssl.SSLContext]]:
+        context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
+        async with aiohttp.ClientSession() as http:
+            yield http, context
 
     async def forget(self, device_id: str) -> None:
         await self._registry.forget(device_id)

@@ -92,7 +92,9 @@ def pair(settings: Settings, url: str, code: str | None, name: str, as_json: boo
 def unpair(settings: Settings) -> None:
     """Forget the gateway: disconnect, and delete the token.
 
-    Devices, aliases and events stay. To end the token at the gateway too, pair again or remove the home there.
+    Devices, aliases and events stay. The gateway is told, so that it waits for this home no more.
     """
-    ask(settings.config(), lambda client: client.ask("POST", "/api/unpair"))
+    found = ask(settings.config(), lambda client: client.ask("POST", "/api/unpair"))
     click.echo("This home is not paired with a gateway any more.")
+    if found["warning"]:
+        click.echo(f"WARNING: {found['warning']}", err=True)
