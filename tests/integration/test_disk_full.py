@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.phones import IDS, QUICK, Phones, under_load
-from tests.rig import open_rig, until
+from tests.rig import Rig, open_rig, until
 
 SIZE = 64 * 2**20
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
@@ -55,6 +56,13 @@ def answered(phones: Phones, status: int) -> bool:
     return any(status in post.statuses for post in phones.posts[-4 * len(IDS) :])
 
 
+async def unhealthy(rig: Rig, state: Path) -> bool:
+    """Return whether the gateway says so itself."""
+    fill(state)
+    async with aiohttp.ClientSession() as session, session.get(f"{rig.url}/healthz") as health:
+        return health.status == 503
+
+
 @pytest.mark.parametrize(("end", "status"), [("home", 202), ("gateway", 503)])
 async def test_full_disk_refuses_and_recovers(tmp_path: Path, end: str, status: int) -> None:
     """The phone is told 202 (the gateway holds) or 503 (it posts again); with room again, everything comes once."""
@@ -68,5 +76,7 @@ async def test_full_disk_refuses_and_recovers(tmp_path: Path, end: str, status: 
                 return answered(phones, status)
 
             await until(refused, f"a post is answered {status}")
+            if end == "gateway":
+                await until(lambda: unhealthy(rig, state), "/healthz says that nothing can be stored")
             ballast.unlink()
             await phones.some(50)
