@@ -31,6 +31,7 @@ __all__ = ["Planner", "Recorded", "Settled", "Settlement", "Waits", "follow", "p
 
 COMMANDING = frozenset({"gateway", "local", "gladys"})  # their states are wishes, not what a device tells of itself
 UNDONE = "the device did not do it"
+UNSURE = "it is not known whether the device did it"
 
 log = structlog.get_logger(__name__)
 
@@ -231,12 +232,13 @@ def _supersede(
 
 def _undo(connection: sqlite3.Connection, done: Settlement, now: float) -> list[Settlement]:
     """Settle, as its device did, what others were to be told of a command that was not carried out."""
+    reason = UNSURE if done.state == "unknown" else UNDONE
     rows = connection.execute(
         "UPDATE deliveries SET state = ?, reason = ?, settled_at = ? "
         "WHERE event = ? AND lane = target AND state = 'pending' AND under_way = 0 RETURNING target",
-        (done.state, UNDONE, now, done.seq),
+        (done.state, reason, now, done.seq),
     ).fetchall()
-    return [Settlement(seq=done.seq, target=row[0], state=done.state, reason=UNDONE) for row in rows]
+    return [Settlement(seq=done.seq, target=row[0], state=done.state, reason=reason) for row in rows]
 
 
 def _note_change(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
