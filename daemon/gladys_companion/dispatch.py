@@ -77,7 +77,13 @@ class Dispatch:
 
     async def run(self) -> None:
         """Judge what the last process left under way, then deliver for ever."""
-        await self._store.write(lambda database: lanes.recover(database, self._clock.now()))
+        while True:
+            try:
+                await self._store.write(lambda database: lanes.recover(database, self._clock.now()))
+                break
+            except StoreError as error:
+                log.warning("deliveries wait for the database", reason=str(error))
+                await asyncio.sleep(STORE_RETRY)
         self._intake.changed()
         self.wake(await self._store.read(lanes.waiting_lanes))
         try:
@@ -90,7 +96,10 @@ class Dispatch:
                     self._running[lane] = asyncio.Event()
                     group.create_task(self._lane(lane), name=f"lane {lane}")
         except asyncio.CancelledError:
-            await self._store.write(lanes.hand_back)  # an end in order is no crash of what was under way
+            try:
+                await self._store.write(lanes.hand_back)  # an end in order is no crash of what was under way
+            except StoreError as error:
+                log.warning("what was under way counts as a crash", reason=str(error))
             raise
         finally:
             self._running.clear()
@@ -108,7 +117,7 @@ class Dispatch:
             if leased.taken:
                 await self._attempt_all(lane, leased.taken)
             elif leased.wait is None:
-                if not woken.is_set():
+                if not leased.settled and not woken.is_set():
                     del self._running[lane]
                     return
             else:

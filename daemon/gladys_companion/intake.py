@@ -167,6 +167,7 @@ class Intake:
                 tellings = [(seq, change)]
                 await self._store.write(lambda database: told(database, tellings))  # noqa: B023
                 after = seq
-            if not page:
-                after = 0
+            if not page and not after:
                 await self._changed.wait()
+            elif not page:
+                after = 0  # from the start once more: an earlier one may have changed meanwhile

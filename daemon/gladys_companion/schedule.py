@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Retention
@@ -48,12 +49,21 @@ def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler,
 
 
 async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
-    """Delete what is older than it is kept, each time ``woken`` is set; for ever."""
+    """Delete what is older than it is kept, each time ``woken`` is set; for ever.
+
+    A clock that is set forward meanwhile makes nothing older.
+    """
+    began = clock.now() - clock.elapsed()
     while True:
         await woken.wait()
         woken.clear()
         try:
-            while await store.write(partial(prune, keep=keep, clock=clock)):
+            while await store.write(partial(_prune, keep=keep, began=began, clock=clock)):
                 pass
         except StoreError as error:
             log.warning("could not tidy up; tried again at the next hour", reason=str(error))
+
+
+def _prune(database: Database, keep: Retention, began: float, clock: Clock) -> int:
+    elapsed = clock.elapsed()
+    return prune(database, keep, now=min(clock.now(), began + elapsed), elapsed=elapsed, boot=clock.boot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -239,7 +240,7 @@ async def test_an_unknown_id_is_a_404_with_the_nearest(home: Home, gateway: Gate
 
 
 async def test_a_full_disk_is_told(home: Home, gateway: Gateway) -> None:
-    """What could not be committed is acked 503, so that the gateway keeps it; the link stays, and so does order."""
+    """What could not be committed, and what came behind it, is acked 503 and sent again over a link of its own."""
     scripted = Scripted(gateway)
     size = "PRAGMA max_page_count = {}".format
     async with linked(home, gateway.url) as link:
@@ -248,9 +249,30 @@ async def test_a_full_disk_is_told(home: Home, gateway: Gateway) -> None:
         bulky = message(PRESENCE.external_id, 1, "event-1", action="create-event", data={"x": "y" * 100_000})
         answer = await peer.ask(1, bulky)
         assert (answer["status"], answer["error_code"]) == (503, "STORE_FULL")
+        peer = await scripted.peer()
         await home.store.write(lambda database: database.conn.execute(size(1_000_000)).fetchone())
         assert (await peer.ask(2, bulky))["duplicate"] is False
         assert link.state.state == "connected"
+
+
+async def test_nothing_is_stored_ahead_of_what_could_not_be(home: Home, gateway: Gateway) -> None:
+    """What the gateway sent before it read the 503 is not stored either, whenever it arrives: order is kept."""
+    scripted = Scripted(gateway)
+    other = sqlite3.connect(home.store.path, isolation_level=None, check_same_thread=False, timeout=0)
+    async with linked(home, gateway.url):
+        peer = await scripted.peer()
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        await peer.say(1, message(PRESENCE.external_id, 1, "event-1"))
+        answered, answer = await peer.heard()
+        assert (answered, answer["status"]) == (1, 503)
+        await asyncio.to_thread(other.execute, "ROLLBACK")
+        with suppress(ConnectionClosed):
+            await peer.say(2, message(PRESENCE.external_id, 0, "event-2"))
+        peer = await scripted.peer()
+        for number in (1, 2):
+            await peer.ask(number, message(PRESENCE.external_id, 2 - number, f"event-{number}"))
+    await asyncio.to_thread(other.close)
+    assert await home.rows("SELECT id FROM events ORDER BY seq") == [("event-1",), ("event-2",)]
 
 
 async def test_a_receipt_that_changes_is_told_until_it_is_heard(home: Home, gateway: Gateway) -> None:

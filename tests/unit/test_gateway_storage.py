@@ -170,6 +170,9 @@ async def test_health_is_that_of_a_write(tmp_path: Path) -> None:
         with pytest.raises(StoreFull):
             await gateway.storage.prove()
         connection.execute("PRAGMA max_page_count = 1000000")
+        with pytest.raises(StoreFull):  # shared for a moment, so that asking often writes no more
+            await gateway.storage.prove()
+        gateway.clock.pass_by(5)
         await gateway.storage.prove()
         assert await gateway.storage._store.read(lambda db: db["quarantine"].count) == 0
 

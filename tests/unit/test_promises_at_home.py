@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlite_utils import Database
 
 from gladys_companion.config import Retention
 from gladys_companion.errors import Rejected, Unavailable
@@ -15,7 +16,12 @@ from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Receipt
 from gladys_companion.store.history import history, prune
 from gladys_companion.store.trace import trace
-from tests.home import BELL, BRIGHTNESS, LOCK, NOTE, ON, PRESENCE, SetClock, open_home
+from tests.home import BELL, BRIGHTNESS, LOCK, NOTE, ON, PRESENCE, Home, SetClock, open_home
+
+
+def tidy(database: Database, keep: Retention, home: Home, most: int = 2_000) -> int:
+    clock = home.clock
+    return prune(database, keep, now=clock.now(), elapsed=clock.elapsed(), boot=clock.boot, most=most)
 
 
 async def unavailable(_: Delivery) -> None:
@@ -219,6 +225,51 @@ async def test_what_the_device_says_after_a_failed_attempt_is_believed(tmp_path:
         await home.intake.submit(home.event(ON.external_id, 1.0, origin="local"))
         await home.intake.submit(home.event(ON.external_id, 1.0, origin="lamp", key=None))
         assert await home.rows("SELECT value FROM features WHERE external_id = ?", ON.external_id) == [(1.0,)]
+
+
+async def test_what_the_device_told_during_the_attempt_is_the_last_word(tmp_path: Path) -> None:
+    """Switched on by us and off at the wall before the lamp answered: it is off, and Gladys is not told otherwise."""
+    async with open_home(tmp_path, sinks=["gladys"], settle_within=5) as home:
+
+        async def pressed(_: Delivery) -> None:
+            for value in (1.0, 0.0):
+                await home.intake.take(home.event(ON.external_id, value, origin="lamp", key=None))
+
+        home.lamp.answer = pressed
+        receipt = await home.intake.submit(home.event(ON.external_id, 1.0, origin="local"))
+        assert [target.state for target in receipt.targets] == ["delivered", "superseded"]
+        assert await home.rows("SELECT value FROM features WHERE external_id = ?", ON.external_id) == [(0.0,)]
+        await home.gladys.count(2)
+        assert home.gladys.values == [1.0, 0.0]
+
+
+async def test_a_lane_goes_on_after_a_page_of_what_is_too_late(tmp_path: Path) -> None:
+    """However many texts became too late while their target was away, each settles, and the lane ends empty."""
+    async with open_home(tmp_path, sinks=["gladys"]) as home:
+        home.gladys.answer = unavailable
+        events = [home.event(NOTE.external_id, None, text=str(number)) for number in range(100)]
+        await asyncio.gather(*(home.intake.take(event) for event in events))
+        home.clock.pass_by(61)
+        home.dispatch.wake(["gladys"])
+        await home.settled(events[-1].id, "gladys", "expired")
+        assert set(await home.states("gladys")) == {"expired"}
+
+
+async def test_no_change_of_a_receipt_is_left_untold(tmp_path: Path) -> None:
+    """One that changes while a later one is being told is told next, and not only with the next change."""
+    async with open_home(tmp_path) as home, asyncio.timeout(10):
+        await home.registry.alias("mqtt:on", ON.external_id)
+        await home.registry.alias("mqtt:bri", BRIGHTNESS.external_id)
+        home.lamp.answer = unavailable
+        first, second = home.event("mqtt:on", 1.0), home.event("mqtt:bri", 9.0)
+        for event in (first, second):
+            await home.intake.submit(event)
+        change = "UPDATE events SET untold = untold + 1 WHERE id = ?"
+        await home.store.write(lambda database: database.conn.execute(change, (second.id,)))
+        receipts = home.intake.receipts()
+        assert (await anext(receipts)).id == second.id
+        await home.store.write(lambda database: database.conn.execute(change, (first.id,)))
+        assert (await anext(receipts)).id == first.id
 
 
 async def test_many_commands_at_once_are_answered_at_once(tmp_path: Path) -> None:
@@ -425,7 +476,7 @@ async def test_a_wall_clock_that_is_set_deletes_nothing_fresh(tmp_path: Path) ->
             await home.intake.submit(home.event(PRESENCE.external_id, value))
             await home.intake.submit(home.event("mqtt:stranger", value))
         home.clock.wall += 40 * 86_400
-        assert await home.store.write(lambda database: prune(database, Retention(), home.clock)) == 0
+        assert await home.store.write(lambda database: tidy(database, Retention(), home)) == 0
         assert await home.rows("SELECT count(*) FROM events") == [(6,)]
 
 
@@ -480,17 +531,17 @@ async def test_how_long_things_are_kept(tmp_path: Path) -> None:
         await home.intake.submit(home.event(PRESENCE.external_id, 0.0))
         keep = Retention(unbound_per_id=5)
         now = home.clock.now
-        while await home.store.write(lambda database: prune(database, keep, home.clock)):
+        while await home.store.write(lambda database: tidy(database, keep, home)):
             pass
         assert await home.rows("SELECT state, count(*) FROM events GROUP BY state") == [("planned", 2), ("unbound", 5)]
         home.clock.pass_by(15 * day)
-        while await home.store.write(lambda database: prune(database, keep, home.clock, most=2)):
+        while await home.store.write(lambda database: tidy(database, keep, home, most=2)):
             pass
         assert await home.rows("SELECT state, count(*) FROM events GROUP BY state") == [("planned", 1)]
         values = await home.store.read(lambda database: history(database, PRESENCE.external_id, 0, now()))
         assert [one["value"] for one in values] == [1.0, 0.0]
         home.clock.pass_by(400 * day)
-        while await home.store.write(lambda database: prune(database, keep, home.clock)):
+        while await home.store.write(lambda database: tidy(database, keep, home)):
             pass
         assert await home.rows("SELECT count(*) FROM events") == [(1,)]
         assert await home.rows("SELECT count(*) FROM history") == [(0,)]

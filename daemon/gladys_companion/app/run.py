@@ -90,7 +90,10 @@ async def run_daemon(config: Config) -> None:
             pass
         systemd.ready()
         log.info("ready", pid=os.getpid())
-        await _feed_watchdog(daemon)
+        try:
+            await _feed_watchdog(daemon)
+        finally:
+            systemd.stopping()
 
 
 async def _feed_watchdog(daemon: Daemon) -> None:

@@ -35,7 +35,7 @@ async def read_json(request: web.Request, shape: type[T]) -> T:
         return msgspec.json.decode(await request.read() or b"{}", type=shape)
     except msgspec.ValidationError as error:
         raise RequestError(422, "INVALID_FIELD", f"{error}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from error
 
 

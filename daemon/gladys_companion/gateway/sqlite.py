@@ -27,6 +27,7 @@ from gladys_companion.store.writer import Store, open_store
 __all__ = ["SqliteStorage", "open_storage"]
 
 _WRITE_AFTER = 0.1  # seconds that settlements gather: a few commits a second, whatever the load
+_PROVEN_FOR = 5.0  # seconds that the outcome of a proof holds
 _USES_EVERY = 10.0  # seconds between writes of last uses
 
 _log = structlog.get_logger()
@@ -36,6 +37,10 @@ class SqliteStorage(SqliteDirectory):
     """Made by ``open_storage``. See ``storage.Storage`` for what each method promises."""
 
     def __init__(self, store: Store, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._proving = asyncio.Lock()
+        self._proved_at: float | None = None
+        self._unproved: StoreError | None = None
         super().__init__(store, clock)
         self._path = path
         self._settled: dict[str, Settlement] = {}  # not committed yet, the last one of each event
@@ -144,8 +149,20 @@ class SqliteStorage(SqliteDirectory):
         return pruned
 
     async def prove(self) -> None:
-        """Return when something as large as an ordinary event was committed, and nothing of it left."""
-        await self._store.write(lambda db: _events.prove(db.conn))
+        """Return if something as large as an ordinary event could be committed, and nothing of it left, a moment ago.
+
+        Whoever asks within that moment shares its outcome, so that asking often writes no more.
+        """
+        async with self._proving:
+            if self._proved_at is None or self._clock.elapsed() - self._proved_at >= _PROVEN_FOR:
+                self._unproved = None
+                try:
+                    await self._store.write(lambda db: _events.prove(db.conn))
+                except StoreError as error:
+                    self._unproved = error
+                self._proved_at = self._clock.elapsed()
+        if self._unproved is not None:
+            raise type(self._unproved)(str(self._unproved))
 
     async def quarantine(self, body: Quarantined) -> None:
         """Keep what could not be used."""

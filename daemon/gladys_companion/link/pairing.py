@@ -17,6 +17,7 @@ from gladys_companion.ports import Secrets
 __all__ = ["Pairing", "check_url", "leave", "load", "pair", "plainly", "save"]
 
 NAME = "pairing"
+OK = 200
 ANSWER_WITHIN = ClientTimeout(total=20)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -120,10 +121,11 @@ async def leave(http: ClientSession, pairing: Pairing, *, ssl: SSLContext) -> st
         async with http.post(
             f"{pairing.url}/unpair", headers=headers, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
         ) as answer:
-            status = answer.status
-    except (ClientError, TimeoutError, ValueError):
-        status = 0
-    if status in {200, 401, 403}:
+            status, body = answer.status, await answer.read()
+        told = msgspec.json.decode(body, type=dict[str, Any])
+    except (ClientError, TimeoutError, ValueError):  # also what is not JSON: a proxy's own page
+        status, told = 0, {}
+    if status == OK or "error_code" in told:  # it knows this instance no more, or never did
         return None
     return (
         f"{pairing.url} could not be told. At the gateway, "

@@ -119,17 +119,23 @@ class Session:
             await self._socket.send(socketio.ack(ack_id, RequestError(status, code, sentence).body()))
 
     async def _submit(self, event: Event, ack_id: int | None) -> None:
+        """Hand one event in and ack it.
+
+        Raises:
+            Unavailable: it, or one before it, could not be stored, and no other is under way. What the gateway sent
+                before it read that must not be stored ahead of it, so the session ends, and all of it is sent again.
+        """
         try:
             receipt = await self._intake.submit(event, self._chain)
-        except StoreError as error:  # not stored: the gateway keeps it, and what came behind it, and sends them again
+        except StoreError as error:
             await self._nack(ack_id, error.status, error.code, str(error))
+            if self._under_way == 1:
+                raise Unavailable(f"an event could not be stored: {error}") from error
         else:
             if ack_id is not None:
                 await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt))))
         finally:
             self._under_way -= 1
-            if self._chain.broken and not self._under_way:
-                self._chain = Chain()
 
     async def tell(self) -> None:
         """Tell the gateway what receipts became after their acks; each counts as told when it acked. For ever."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from gladys_companion.errors import StoreCorrupt, StoreError, StoreNewer
+from gladys_companion.errors import StoreCorrupt, StoreError, StoreLocked, StoreNewer
 from gladys_companion.store.files import locked, translate
 
 __all__ = ["backup", "check", "restore"]
@@ -85,7 +85,11 @@ def restore(source: Path, path: Path, migrations: Migrations) -> Path | None:
             copy.close()
         with part.open("rb") as restored:  # SQLite does not sync what VACUUM wrote
             os.fsync(restored.fileno())
-        former = _put_aside(path) if path.exists() else None
+        try:
+            former = _put_aside(path) if path.exists() else None
+        except StoreLocked:
+            part.unlink()
+            raise
         part.replace(path)  # at each moment before, the former database is in its place
         directory = os.open(path.parent, os.O_RDONLY)
         os.fsync(directory)
@@ -94,24 +98,38 @@ def restore(source: Path, path: Path, migrations: Migrations) -> Path | None:
 
 
 def _put_aside(path: Path) -> Path:
-    """Give the database, its log brought in, a second name that is free; return that."""
-    _checkpoint(path)
+    """Give the database, its log brought in, a second name that is free; return that.
+
+    Raises:
+        StoreLocked: another program reads it, so that its log can not be brought in.
+    """
+    sound = _checkpoint(path)
     former, number = path.with_name(f"{path.name}.before-restore"), 1
     while former.exists():
         number += 1
         former = path.with_name(f"{path.name}.before-restore-{number}")
     os.link(path, former)
-    for leftover in ("-wal", "-shm"):
-        path.with_name(path.name + leftover).unlink(missing_ok=True)
+    log, shared = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    if log.exists() and not sound:
+        os.link(log, former.with_name(former.name + "-wal"))
+    for leftover in (log, shared):
+        leftover.unlink(missing_ok=True)
     return former
 
 
-def _checkpoint(path: Path) -> None:
-    """Bring the write-ahead log into the file, so that the file alone is the whole database."""
-    connection = sqlite3.connect(path)
+def _checkpoint(path: Path) -> bool:
+    """Bring the write-ahead log into the file; False if the file is damaged, and is kept as it is, log and all.
+
+    Raises:
+        StoreLocked: another program reads it.
+    """
+    connection = sqlite3.connect(path, timeout=1)
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     except sqlite3.DatabaseError:
-        pass  # a damaged file is being replaced: it is kept as it is, log and all
+        return False
     finally:
         connection.close()
+    if busy:
+        raise StoreLocked(f"Another program reads {path}. Close it, then try again; nothing was changed.")
+    return True

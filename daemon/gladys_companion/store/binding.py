@@ -54,8 +54,12 @@ def release(
 
 
 def _overtaken(connection: sqlite3.Connection, seq: int, feature: Feature) -> bool:
+    """Return whether something newer made the feature's value, or is on its way to make it."""
     row = connection.execute(
-        "SELECT 1 FROM events WHERE seq > ? AND feature = ? AND state = 'planned' LIMIT 1", (seq, feature.external_id)
+        "SELECT 1 FROM features WHERE external_id = ?1 AND value_event > ?2 UNION ALL "
+        "SELECT 1 FROM deliveries WHERE lane = ?3 AND feature = ?1 AND event > ?2 AND state IN ('pending', 'sending') "
+        "LIMIT 1",
+        (feature.external_id, seq, feature.device),
     ).fetchone()
     return row is not None
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from gladys_companion.clock import Clock
 from gladys_companion.config import Retention
 
 __all__ = ["history", "prune"]
@@ -26,23 +25,22 @@ def history(
     return [dict(zip(("at", "value", "text"), row, strict=True)) for row in rows]
 
 
-def prune(database: Database, keep: Retention, clock: Clock, most: int = 2_000) -> int:
+def prune(database: Database, keep: Retention, *, now: float, elapsed: float, boot: str, most: int = 2_000) -> int:
     """Delete what is older than it is kept, at most so many rows of each kind; return how many were deleted.
 
-    Called again until it returns 0, so that no transaction is long. What came since the machine was started is as old
-    as the boot clock says, whatever the wall clock was set to meanwhile. What still waits for a sink is given up with
-    its event.
+    Called again until it returns 0, so that no transaction is long. What came since the machine was started (``boot``)
+    is as old as the boot clock (``elapsed``) says; the rest as old as ``now`` says, which must not jump. What still
+    waits for a sink is given up with its event.
     """
     execute = database.conn.execute
-    now = clock.now()
     # events are in order of arrival: their oldest have the lowest seq. The newest stays, so that numbers only grow.
     old = "received_at < :before AND (boot != :boot OR deadline < :up) AND seq < (SELECT max(seq) FROM events)"
 
     def age(days: float) -> dict[str, float | str]:
         return {
             "before": now - days * DAY,
-            "up": clock.elapsed() - days * DAY,
-            "boot": clock.boot,
+            "up": elapsed - days * DAY,
+            "boot": boot,
             "most": most,
         }
 

@@ -31,6 +31,7 @@ __all__ = ["Planner", "Recorded", "Settled", "Settlement", "Waits", "follow", "p
 
 COMMANDING = frozenset({"gateway", "local", "gladys"})  # their states are wishes, not what a device tells of itself
 UNDONE = "the device did not do it"
+CHANGED = "the device told another state since"
 UNSURE = "it is not known whether the device did it"
 
 log = structlog.get_logger(__name__)
@@ -231,14 +232,23 @@ def _supersede(
 
 
 def _undo(connection: sqlite3.Connection, done: Settlement, now: float) -> list[Settlement]:
-    """Settle, as its device did, what others were to be told of a command that was not carried out."""
-    reason = UNSURE if done.state == "unknown" else UNDONE
+    """Settle, as its device did, what others were to be told of a command that was not carried out, or perhaps not."""
+    tried = connection.execute(
+        "SELECT attempts FROM deliveries WHERE event = ? AND target = ?", (done.seq, done.target)
+    ).fetchone()
+    sure = done.state == "rejected" or not tried[0]
+    return _settle_news(connection, done.seq, done.state, UNDONE if sure else UNSURE, now)
+
+
+def _settle_news(
+    connection: sqlite3.Connection, seq: int, state: DeliveryState, reason: str, now: float
+) -> list[Settlement]:
     rows = connection.execute(
         "UPDATE deliveries SET state = ?, reason = ?, settled_at = ? "
         "WHERE event = ? AND lane = target AND state = 'pending' AND under_way = 0 RETURNING target",
-        (done.state, reason, now, done.seq),
+        (state, reason, now, seq),
     ).fetchall()
-    return [Settlement(seq=done.seq, target=row[0], state=done.state, reason=reason) for row in rows]
+    return [Settlement(seq=seq, target=row[0], state=state, reason=reason) for row in rows]
 
 
 def _note_change(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
@@ -271,11 +281,12 @@ def settle(database: Database, settlements: Sequence[Settlement], now: float, wa
         _note_change(connection, () if waits(done.seq) else (done.seq,))
         if not _is_device(connection, done):
             continue
-        if done.state == "delivered":
-            _apply_delivered(connection, done)
+        if done.state != "delivered":
+            also += _undo(connection, done, now)
+        elif _apply_delivered(connection, done):
             lanes.update(row[0] for row in connection.execute(_TOLD_NEXT, (done.seq,)))
         else:
-            also += _undo(connection, done, now)
+            also += _settle_news(connection, done.seq, "superseded", CHANGED, now)
     return Settled(also=tuple(also), lanes=tuple(lanes))
 
 
@@ -289,9 +300,9 @@ def _is_device(connection: sqlite3.Connection, done: Settlement) -> bool:
     return row is not None and bool(row[0])
 
 
-def _apply_delivered(connection: sqlite3.Connection, done: Settlement) -> None:
-    """Write the value that a device was just given, unless it told another one since the attempt began."""
-    connection.execute(
+def _apply_delivered(connection: sqlite3.Connection, done: Settlement) -> bool:
+    """Write the value that a device was just given; False if it told another one since the attempt began."""
+    applied = connection.execute(
         """
         UPDATE features SET value = iif(type = 'text', NULL, e.value), value_at = e.at, value_event = e.seq,
           text = iif(type = 'text', coalesce(e.text, e.value), NULL)
@@ -307,3 +318,4 @@ def _apply_delivered(connection: sqlite3.Connection, done: Settlement) -> None:
         FROM events e JOIN features f ON f.external_id = e.feature AND f.keep_history WHERE e.seq = ?""",
         (done.seq,),
     )
+    return applied.rowcount > 0

@@ -80,8 +80,7 @@ def make_receipt(
     outcome = _outcome({target.state for target in targets if target.target in devices or not devices})
     if {target.state for target in targets} & OPEN:
         outcome = "accepted"
-    if failed is not None and warning is None:
-        warning = f"{failed.target}: {failed.reason or failed.state}."
+    failure = f"{failed.target}: {failed.reason or failed.state}." if failed else None
     error = outcome == "rejected"
     return Receipt(
         status=STATUS[outcome],
@@ -89,9 +88,9 @@ def make_receipt(
         outcome=outcome,
         duplicate=duplicate,
         targets=tuple(targets),
-        warning=None if error else warning,
+        warning=None if error else warning or failure,
         error_code="DELIVERY_FAILED" if error else None,
-        error_message=warning if error else None,
+        error_message=failure if error else None,
     )
 
 

@@ -151,7 +151,7 @@ class SqliteStore:
             if isinstance(error, sqlite3.Error) and is_of_the_file(error):
                 self._fail(batch, translate(error, self.path))
             elif len(batch) == 1:
-                self._fail(batch, translate(error, self.path) if isinstance(error, sqlite3.Error) else error)
+                self._fail(batch, error)
             else:  # one of the jobs is to blame: each on its own, so that it fails alone
                 for job in batch:
                     self._commit([job])

@@ -30,7 +30,7 @@ async def decode_body(request: web.Request, type_: type[T]) -> T:
     except msgspec.ValidationError as error:
         field, sentence = _explain(str(error))
         raise RequestError(422, "INVALID_FIELD", sentence, **({"field": field} if field else {})) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from None
 
 

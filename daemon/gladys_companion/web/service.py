@@ -180,6 +180,10 @@ class Service(Struct, frozen=True, kw_only=True):
         """
         registry = self.registry.snapshot
         device_id = wish.id or f"{VIRTUAL}:{re.sub(r'[^a-z0-9]+', '-', wish.name.lower()).strip('-') or new_id()}"
+        if device_id in {VIRTUAL, *self.config.drivers, *self.config.sinks}:
+            raise RequestError(
+                422, "INVALID_FIELD", f"{device_id!r} is the name of a plug-in: choose another.", field="id"
+            )
         if device_id in registry.devices:
             raise RequestError(409, "DEVICE_EXISTS", f"There is a device {device_id!r} already.", field="id")
         features = []
