@@ -143,7 +143,7 @@ def plan_safely(event: Event, planner: Planner) -> Plan:
     """Return the plan; the one place where a bug in planning is held, so that it never comes back at each start."""
     try:
         return planner(event)
-    except Exception as error:
+    except Exception as error:  # whatever it is: the event is committed and acked all the same, or it is sent for ever
         log.exception("an event could not be planned", event_id=event.id)
         return Plan(
             state="quarantined",
