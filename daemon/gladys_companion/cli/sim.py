@@ -1,17 +1,27 @@
-"""``sim``: simulated devices, to try things with."""
+"""``sim``: simulated devices, to try things with.
+
+A device is a command of its own below: ``located`` gives it the options that all have, ``show`` runs it. One that needs
+more than the program's own dependencies is imported inside its command.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ParamSpec, TypeVar
 
 import click
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.cli.serve import serve
+from gladys_companion.sim._device import SimulatedDevice
 from gladys_companion.sim.wled import Lamp, open_wled
 
 __all__ = ["sim"]
+
+P = ParamSpec("P")
+D = TypeVar("D", bound=SimulatedDevice)
 
 
 @click.group()
@@ -19,34 +29,72 @@ def sim() -> None:
     """Run a simulated device."""
 
 
-@sim.command()
-@click.option("--mac", default="a8032ab12345", show_default=True, help="Its identity, 12 hex digits.")
-@click.option("--name", default="WLED", show_default=True, help="Its name.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on and to announce.")
-@click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="The port.")
-def wled(mac: str, name: str, host: str, port: int) -> None:
-    """Run a lamp that speaks WLED, announced by mDNS on the network of --host only; prints its changes."""
+def located(*, mac: str, name: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Give a command the options ``--mac``, ``--name``, ``--host`` and ``--port``, with these defaults."""
+
+    def decorate(command: Callable[P, None]) -> Callable[P, None]:
+        for option in (
+            click.option(
+                "--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="The port."
+            ),
+            click.option(
+                "--host", default="127.0.0.1", show_default=True, help="The address to listen on and to announce."
+            ),
+            click.option("--name", default=name, show_default=True, help="Its name."),
+            click.option("--mac", default=mac, show_default=True, help="Its identity, 12 hex digits."),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def show(
+    opened: Callable[..., AbstractAsyncContextManager[D]],
+    *,
+    greeting: Callable[[D], str],
+    state: Callable[[D], str],
+    host: str,
+    **options: Any,
+) -> None:
+    """Run what ``opened(host=, zeroconf=, **options)`` opens until Ctrl-C; print ``greeting``, and each new ``state``.
+
+    Raises:
+        click.UsageError: an option is not what it must be, or the address can not be listened on.
+    """
     try:
-        serve(_lamp(mac, name, host, port))
+        serve(_shown(opened, greeting, state, host, options))
     except (ValueError, OSError) as error:
         raise click.UsageError(f"{error}") from error
 
 
-async def _lamp(mac: str, name: str, host: str, port: int) -> None:
+async def _shown(
+    opened: Callable[..., AbstractAsyncContextManager[D]],
+    greeting: Callable[[D], str],
+    state: Callable[[D], str],
+    host: str,
+    options: dict[str, Any],
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
         zeroconf = AsyncZeroconf(interfaces=[host])
         stack.push_async_callback(zeroconf.async_close)
-        lamp = await stack.enter_async_context(open_wled(mac=mac, name=name, host=host, port=port, zeroconf=zeroconf))
-        click.echo(f"{lamp.name} ({lamp.mac}) is a lamp at http://{lamp.address}:{lamp.port}/json, until Ctrl-C.")
+        device = await stack.enter_async_context(opened(host=host, zeroconf=zeroconf, **options))
+        click.echo(f"{greeting(device)}, until Ctrl-C.")
         while True:
-            await _tell(lamp)
+            now = state(device)
+            click.echo(now)
+            await device.until(lambda one: state(one) != now)  # noqa: B023 - awaited at once
 
 
-async def _tell(lamp: Lamp) -> None:
-    """Print the lamp's state, and wait until it is another."""
-    state = lamp.state
-    click.echo(f"{'on' if state['on'] else 'off'}, brightness {state['bri']} of 255")
-    while lamp.state is state or (lamp.state["on"], lamp.state["bri"]) == (state["on"], state["bri"]):
-        before = lamp.state
-        await lamp.until(lambda one: one.state is not before)  # noqa: B023 - awaited at once
-        await asyncio.sleep(0)
+@sim.command()
+@located(mac="a8032ab12345", name="WLED")
+def wled(**options: Any) -> None:
+    """Run a lamp that speaks WLED, announced by mDNS on the network of --host only; prints its changes."""
+
+    def greeting(lamp: Lamp) -> str:
+        return f"{lamp.name} ({lamp.mac}) is a lamp at http://{lamp.address}:{lamp.port}/json"
+
+    def state(lamp: Lamp) -> str:
+        return f"{'on' if lamp.state['on'] else 'off'}, brightness {lamp.state['bri']} of 255"
+
+    show(open_wled, greeting=greeting, state=state, **options)
