@@ -10,13 +10,14 @@ import difflib
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gladys_companion.config import Table, decode
 from gladys_companion.errors import CompanionError, ConfigError, Rejected, StoreError, Unavailable
@@ -229,7 +230,8 @@ async def load(
     for name, record in records.items():
         if record.plugin is not None:
             opening[name] = asyncio.get_running_loop().create_future()
-            coroutine = _hold(record, record.plugin, kit(name), opening[name], closing)
+            own = structs.replace(kit(name), contained=partial(contained, record))
+            coroutine = _hold(record, record.plugin, own, opening[name], closing)
             held[name] = tasks.create_task(coroutine, name=f"plug-in {name}")
     if opening:
         await asyncio.wait(opening.values(), timeout=open_within)

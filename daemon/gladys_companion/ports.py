@@ -8,7 +8,7 @@ A plug-in implements one of these, and is named by an entry point of the group `
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
 from aiohttp import ClientSession
@@ -16,9 +16,22 @@ from msgspec import Struct
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import Clock
+from gladys_companion.config import Mqtt
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
 
-__all__ = ["Driver", "Kit", "Plugin", "Secrets", "Source", "Target", "Troubled"]
+__all__ = [
+    "Driver",
+    "Hindered",
+    "Kit",
+    "Pairable",
+    "Plugin",
+    "Secrets",
+    "Source",
+    "Target",
+    "Trouble",
+    "Troubled",
+    "Wanted",
+]
 
 
 @runtime_checkable
@@ -72,12 +85,68 @@ class Driver(Target, Source, Protocol):
         """Yield devices that do not speak mDNS, for as long as the plug-in is open; most drivers yield nothing."""
 
 
+class Trouble(Struct, frozen=True):
+    """What is wrong with a device: a sentence that says what to do, if anything, and since when (epoch seconds).
+
+    ``reached`` says that it can be commanded all the same.
+    """
+
+    says: str
+    since: float
+    reached: bool = False
+
+
 @runtime_checkable
 class Troubled(Protocol):
-    """What a driver may offer beside: to say which of the devices that it follows it can not reach."""
+    """What a driver may offer beside: to say what is wrong with the devices that it follows."""
 
-    def trouble(self, device_id: str) -> str | None:
-        """Return why a device can not be reached now, as a sentence; None when it can. Asks nobody."""
+    def trouble(self, device_id: str) -> Trouble | None:
+        """Return what is wrong with a device now; None when all is well. Asks nobody."""
+
+
+@runtime_checkable
+class Hindered(Protocol):
+    """What a plug-in may offer beside: to say what keeps all of it from working now, such as a broker that is away."""
+
+    @property
+    def hindrance(self) -> str | None:
+        """A sentence that says what to do about it; None when all is well."""
+
+
+class Wanted(Struct, frozen=True):
+    """What a device wants of its owner before it can be driven: a sentence, and whether the answer is a ``code``.
+
+    A code (PIN, key, password) is asked for; without, the owner does what ``says`` says and confirms.
+    """
+
+    says: str
+    code: bool
+
+
+@runtime_checkable
+class Pairable(Protocol):
+    """What a driver may offer beside: to gain the trust of a device that wants a PIN, a key, a password or a hand.
+
+    What is gained is kept by ``Kit.secrets``. Until then ``describe`` raises ``Rejected`` and says to pair.
+    """
+
+    def wants(self, device: Device) -> Wanted:
+        """Return what is wanted of the owner. Asks nobody."""
+
+    async def pair(self, device: Device, code: str | None) -> None:
+        """Gain its trust, having verified that it is the device it says to be; replaces what was gained before.
+
+        Raises:
+            Unavailable: it did not answer.
+            Rejected: the code is wrong or the button was not pressed; the sentence is shown to the user.
+        """
+
+    async def unpair(self, device: Device) -> None:
+        """Forget what was gained, and have the device forget it too, if it can be reached.
+
+        Raises:
+            Rejected: it was forgotten here, and something is left for the owner to do at the device.
+        """
 
 
 class Secrets(Protocol):
@@ -94,11 +163,19 @@ def _nobody(_: str) -> None:
     """Wake nobody."""
 
 
+def _bare() -> AbstractAsyncContextManager[None]:
+    """Contain nothing."""
+    return nullcontext()
+
+
 class Kit(Struct, frozen=True, kw_only=True):
     """All that a plug-in is given. ``registry()`` is the snapshot of this moment.
 
     ``retry(lane)`` says that what a lane leads to (a device's id, or a sink's own name) was just seen again, so that
-    what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds.
+    what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds. ``mqtt`` is where
+    the broker is, for ``gladys_companion.mqtt``. What it does
+    in a task of its own for one device goes into ``async with kit.contained():``, where ``Unavailable`` and
+    ``Rejected`` pass, and a bug turns the plug-in red and becomes ``Rejected``, so that other devices go on.
     """
 
     clock: Clock
@@ -108,6 +185,8 @@ class Kit(Struct, frozen=True, kw_only=True):
     registry: Callable[[], RegistrySnapshot]
     retry: Callable[[str], None] = _nobody
     time_to_live: float = 60.0
+    contained: Callable[[], AbstractAsyncContextManager[None]] = _bare
+    mqtt: Mqtt = Mqtt()
 
 
 def _anything(_: Any) -> None:  # noqa: ANN401 - the plug-in's own type

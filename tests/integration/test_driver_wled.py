@@ -165,7 +165,10 @@ async def test_a_lamp_that_does_not_answer_is_told(lamp: Lamp, driver: WledDrive
     async with asyncio.timeout(10):
         while driver.trouble(f"wled:{MAC}") is None:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
-    assert "503" in (driver.trouble(f"wled:{MAC}") or "")
+    trouble = driver.trouble(f"wled:{MAC}")
+    assert trouble is not None
+    assert "503" in trouble.says
+    assert not trouble.reached
     assert driver.trouble("wled:000000000000") is None
     lamp.accept()
     await take(driver.events(), 3)

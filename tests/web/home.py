@@ -11,6 +11,7 @@ from gladys_companion.config import Config, Local
 from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.intake import Intake
+from gladys_companion.ports import Trouble
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -34,8 +35,8 @@ class QuietHost:
     def scan(self) -> tuple[Seen, ...]:
         return (Seen(type="_wled._tcp.local.", name="WLED", state="followed", says="It answers."),)
 
-    def trouble(self, device_id: str) -> str | None:
-        return "It does not answer." if device_id in self.silent else None
+    def trouble(self, device_id: str) -> Trouble | None:
+        return Trouble("It does not answer.", since=1.0) if device_id in self.silent else None
 
     async def pair(self, wish: Pair) -> Paired:
         if wish.code != "ABCDEFGH":

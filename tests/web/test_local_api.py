@@ -229,7 +229,11 @@ async def test_device_that_does_not_answer_says_why(client: aiohttp.ClientSessio
     assert (await ask(client, "GET", "/api/devices"))[1][0]["trouble"] is None
     assert isinstance(service.host, QuietHost)
     service.host.silent.add("virtual:my-b-phone-b")
-    assert (await ask(client, "GET", "/api/devices"))[1][0]["trouble"] == "It does not answer."
+    assert (await ask(client, "GET", "/api/devices"))[1][0]["trouble"] == {
+        "says": "It does not answer.",
+        "since": 1.0,
+        "reached": False,
+    }
 
 
 async def test_same_id_twice_is_refused(client: aiohttp.ClientSession) -> None:

@@ -13,6 +13,7 @@ from gladys_companion.discovery import Discovery, Mdns, Seen
 from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
+from gladys_companion.ports import Trouble
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
@@ -71,8 +72,8 @@ class Daemon:
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
             for one in self.plugins.values()
         )
-        told = (self.trouble(one.id) for one in self.registry.snapshot.devices.values() if one.away_since is None)
-        troubles = tuple(filter(None, told))
+        here = (one for one in self.registry.snapshot.devices.values() if one.away_since is None)
+        troubles = tuple(told.says for one in here if (told := self.trouble(one.id)))
         return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=troubles)
 
     def _mdns_status(self) -> MdnsStatus:
@@ -90,8 +91,8 @@ class Daemon:
         """Return what is announced on the network, and what became of it."""
         return self.discovery.scan() if self.discovery is not None else ()
 
-    def trouble(self, device_id: str) -> str | None:
-        """Return why the driver can not reach a device now; None when it can, or does not tell."""
+    def trouble(self, device_id: str) -> Trouble | None:
+        """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
         return self.discovery.trouble(device_id) if self.discovery is not None else None
 
     async def pair(self, wish: Pair) -> Paired:

@@ -42,7 +42,7 @@ class _Asleep:
     def scan(self) -> tuple[Seen, ...]:
         return ()
 
-    def trouble(self, _: str) -> str | None:
+    def trouble(self, _: str) -> None:
         return None
 
     async def pair(self, wish: Pair) -> Paired:

@@ -53,8 +53,11 @@ def list_(settings: Settings, as_json: bool) -> None:
 
 def _presence(device: dict[str, Any]) -> str:
     if device["away_since"]:
-        return "away"
-    return "silent" if device["trouble"] else "here"
+        return f"away since {when(device['away_since'])}"
+    trouble = device["trouble"]
+    if trouble and not trouble["reached"]:
+        return f"silent since {when(trouble['since'])}"
+    return "here" if not trouble else "here, in trouble"
 
 
 @devices.command()
@@ -72,7 +75,7 @@ def show(settings: Settings, device: str, as_json: bool) -> None:
     click.echo(f"{found['name']}  ({found['id']})")
     click.echo(", ".join(filter(None, (found["driver"], found["model"], where, seen))))
     if found["trouble"]:
-        click.echo(f"It can not be reached now: {found['trouble']}")
+        click.echo(f"In trouble since {when(found['trouble']['since'])}: {found['trouble']['says']}")
     click.echo()
     rows = [
         (

@@ -22,7 +22,7 @@ from gladys_companion.discovery.sightings import Key, Sightings
 from gladys_companion.errors import CompanionError, Rejected, RequestError, StoreError, Unavailable
 from gladys_companion.model import Device, Feature
 from gladys_companion.plugins import PluginRecord, contained
-from gladys_companion.ports import Troubled
+from gladys_companion.ports import Trouble, Troubled
 from gladys_companion.store.registry import Registry
 
 __all__ = ["Devices", "Followed"]
@@ -82,8 +82,8 @@ class Devices:
         """Return what is known of a device."""
         return self._all.get(device_id)
 
-    def trouble(self, device_id: str) -> str | None:
-        """Return why the driver of a device can not reach it now; None when it can, or does not tell."""
+    def trouble(self, device_id: str) -> Trouble | None:
+        """Return what the driver of a device says is wrong with it now; None when all is well, or it does not tell."""
         one = self._all.get(device_id)
         if one is None or not isinstance(one.record.target, Troubled):
             return None
@@ -91,7 +91,7 @@ class Devices:
             with contained(one.record):
                 return one.record.target.trouble(device_id)
         except (Unavailable, Rejected) as error:
-            return str(error)
+            return Trouble(str(error), self._clock.now())
 
     def claim(self, key: Key, record: PluginRecord, claim: Claim) -> None:
         """Take note that an announcement says to be a device."""

@@ -22,6 +22,7 @@ from gladys_companion.discovery.watch import Watch
 from gladys_companion.errors import ProtocolError, Rejected, Unavailable
 from gladys_companion.model import Device, Service
 from gladys_companion.plugins import PluginRecord, contained
+from gladys_companion.ports import Trouble
 from gladys_companion.store.registry import Registry
 
 __all__ = ["Discovery", "Seen"]
@@ -93,8 +94,8 @@ class Discovery:
         """Return all that is announced now, which driver recognised it, and if none, why."""
         return tuple(self._seen(key, sighting) for key, sighting in self._sightings)
 
-    def trouble(self, device_id: str) -> str | None:
-        """Return why the driver of a device can not reach it now, as a sentence; None when it can, or does not tell."""
+    def trouble(self, device_id: str) -> Trouble | None:
+        """Return what the driver of a device says is wrong with it now; None when all is well, or it does not tell."""
         return self._devices.trouble(device_id)
 
     def forget(self, device_id: str) -> None:
@@ -129,7 +130,7 @@ class Discovery:
         if one is not None:
             state, says = one.state, one.says
             if state == "followed" and (trouble := self._devices.trouble(one.id)):
-                state, says = "silent", trouble
+                state, says = state if trouble.reached else "silent", trouble.says
             if key in one.conflicts:
                 state, says = "conflict", f"{one.id} is announced here too, but was found elsewhere. {one.says}"
         elif key in self._gladys:

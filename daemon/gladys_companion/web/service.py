@@ -20,6 +20,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
+from gladys_companion.ports import Trouble
 from gladys_companion.resolve import VIRTUAL
 from gladys_companion.store import backup, trace
 from gladys_companion.store.registry import Registry
@@ -58,8 +59,8 @@ class Host(Protocol):
     def scan(self) -> tuple[Seen, ...]:
         """Return what is announced on the network, and what became of it."""
 
-    def trouble(self, device_id: str) -> str | None:
-        """Return why the driver can not reach a device now, as a sentence; None when it can, or does not tell."""
+    def trouble(self, device_id: str) -> Trouble | None:
+        """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
 
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.

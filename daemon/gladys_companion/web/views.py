@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from gladys_companion.model import DeliveryState, Kind, Outcome
+from gladys_companion.ports import Trouble
 
 __all__ = [
     "AddDevice",
@@ -138,7 +139,7 @@ class FeatureView(Struct, frozen=True, kw_only=True):
 class DeviceView(Struct, frozen=True, kw_only=True):
     """A device with its features; ``away_since`` is set while it is not on the network.
 
-    ``trouble`` is why its driver can not reach it now, although it is said to be there.
+    ``trouble`` is what its driver says is wrong with it, although it is said to be there.
     """
 
     id: str
@@ -150,7 +151,7 @@ class DeviceView(Struct, frozen=True, kw_only=True):
     port: int | None
     seen_at: float | None
     away_since: float | None
-    trouble: str | None
+    trouble: Trouble | None
     features: tuple[FeatureView, ...]
 
 

@@ -7,23 +7,11 @@ are bounded in size and time, and may not lead elsewhere.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from aiohttp import (
-    ClientConnectionError,
-    ClientConnectorError,
-    ClientPayloadError,
-    ClientResponse,
-    ClientSession,
-    TCPConnector,
-    TraceConfig,
-    TraceRequestRedirectParams,
-)
 from awesomeversion import AwesomeVersionException
 from wled import (
     WLED,
@@ -36,7 +24,8 @@ from wled import (
 )
 from wled import Device as Answer
 
-from gladys_companion.drivers._resolver import EndpointResolver
+from gladys_companion.drivers._http import open_session, reason
+from gladys_companion.drivers._news import Value
 from gladys_companion.drivers.wled._values import body, value, values
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Device
@@ -44,7 +33,6 @@ from gladys_companion.model import Device
 __all__ = ["AnotherDevice", "Lamp", "open_lamp"]
 
 GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a lamp that hangs never answers
-LARGEST_ANSWER = 1 << 20  # presets included, a real lamp's are well under a tenth of it
 
 # What the library raises where an answer is JSON, but not a lamp's.
 NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AwesomeVersionException)
@@ -71,12 +59,7 @@ async def open_lamp(device: Device, answer_within: float) -> AsyncIterator[Lamp]
         raise Unavailable(f"{device.name} has not been seen on the network yet.")
     mac = device.id.partition(":")[2]
     host = f"{mac}.wled.local"  # names the lamp to the library, which knows no ports
-    where = (device.address, device.port)
-    stay = TraceConfig()
-    stay.on_request_redirect.append(_refuse_redirect)
-    # A lamp closes idle connections when it likes, and a POST lost to that could not be told from one that arrived.
-    connector = TCPConnector(resolver=EndpointResolver({host: where}.get), use_dns_cache=False, force_close=True)
-    async with ClientSession(connector=connector, response_class=_BoundedResponse, trace_configs=[stay]) as session:
+    async with open_session(host, (device.address, device.port)) as session:
         yield Lamp(device, mac, _Client(host, answer_within, session), answer_within)
 
 
@@ -122,7 +105,7 @@ class Lamp:
         if told != wanted:
             raise Unavailable(f"{self._where} took the command, but still says {component} = {told}.")
 
-    async def listen(self, heard: Callable[[dict[str, float]], None]) -> NoReturn:
+    async def listen(self, heard: Callable[[Mapping[str, Value]], object]) -> NoReturn:
         """Call ``heard`` with the values now and after every change, until the connection ends.
 
         Raises:
@@ -175,7 +158,7 @@ class Lamp:
         except WLEDConnectionClosedError as error:
             raise Unavailable(f"{self._where} ended the connection.") from error
         except (WLEDConnectionError, OSError) as error:
-            raise Unavailable(f"{self._where} can not be reached: {_reason(error).rstrip('.')}.") from error
+            raise Unavailable(f"{self._where} can not be reached: {reason(error)}.") from error
         except WLEDError as error:
             raise Unavailable(f"{self._where} does not answer as WLED does: {str(error).rstrip('.')}.") from error
         except NONSENSE as error:
@@ -196,26 +179,3 @@ class _Client(WLED):
         params: Mapping[str, str | int] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
         return await _request_once(self, uri, method, data, params=params)
-
-
-def _reason(error: Exception) -> str:
-    cause = error.__cause__ or error
-    if isinstance(cause, ClientConnectorError) and cause.errno:
-        return os.strerror(cause.errno)  # aiohttp's own sentence names the port that the library insists on
-    return str(cause) or type(cause).__name__
-
-
-class _BoundedResponse(ClientResponse):
-    async def read(self) -> bytes:
-        content = bytearray()
-        async for chunk in self.content.iter_any():
-            content += chunk
-            if len(content) > LARGEST_ANSWER:
-                self.close()
-                raise ClientPayloadError(f"the answer is larger than {LARGEST_ANSWER} bytes")
-        return bytes(content)
-
-
-async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, to: TraceRequestRedirectParams) -> None:
-    to.response.close()
-    raise ClientConnectionError("it sends us elsewhere, which a lamp does not")

@@ -1,0 +1,70 @@
+"""An HTTP client for one device that is not trusted: its answers can neither grow without bound nor lead elsewhere."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientPayloadError,
+    ClientResponse,
+    ClientSession,
+    Fingerprint,
+    TCPConnector,
+    TraceConfig,
+    TraceRequestRedirectParams,
+)
+
+from gladys_companion.drivers._resolver import Endpoint, EndpointResolver
+
+__all__ = ["LARGEST_ANSWER", "open_session", "reason"]
+
+LARGEST_ANSWER = 1 << 20  # bytes; a device's whole state is well under a tenth of it
+
+
+def open_session(host: str, where: Endpoint, *, ssl: Fingerprint | bool = True, **options: Any) -> ClientSession:
+    """Return a session that reaches ``where`` under the name ``host``, and nobody else; close it.
+
+    Every request has a connection of its own: a device closes idle ones when it likes, and a command lost to that could
+    not be told from one that arrived. An answer over ``LARGEST_ANSWER`` bytes and a redirect are client errors.
+
+    Args:
+        host: a name made from the device's identity, in lower case; the port in a URL does not matter.
+        where: address and port.
+        ssl: for https: whether to verify, or the fingerprint of the only certificate that is taken.
+        options: further ones of ``aiohttp.ClientSession``.
+    """
+    stay = TraceConfig()
+    stay.on_request_redirect.append(_refuse_redirect)
+    connector = TCPConnector(
+        resolver=EndpointResolver({host: where}.get), use_dns_cache=False, force_close=True, ssl=ssl
+    )
+    return ClientSession(connector=connector, response_class=_BoundedResponse, trace_configs=[stay], **options)
+
+
+def reason(error: BaseException) -> str:
+    """Return why a request failed, without a full stop; never the port that a library insisted on."""
+    cause = error.__cause__ or error
+    if isinstance(cause, ClientConnectorError) and cause.errno:
+        return os.strerror(cause.errno)
+    return (str(cause) or type(cause).__name__).rstrip(".")
+
+
+class _BoundedResponse(ClientResponse):
+    async def read(self) -> bytes:
+        content = bytearray()
+        async for chunk in self.content.iter_any():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                self.close()
+                raise ClientPayloadError(f"the answer is larger than {LARGEST_ANSWER} bytes")
+        self._body = bytes(content)
+        return self._body
+
+
+async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, to: TraceRequestRedirectParams) -> None:
+    to.response.close()
+    raise ClientConnectionError("it sends us elsewhere, which a device does not")
