@@ -9,9 +9,9 @@ from pathlib import Path
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Config, Local
 from gladys_companion.discovery import Seen
-from gladys_companion.errors import RequestError
+from gladys_companion.errors import Rejected, RequestError
 from gladys_companion.intake import Intake
-from gladys_companion.ports import Trouble
+from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -28,15 +28,37 @@ class QuietHost:
         self.registry = registry
         self.link = LinkStatus(state="unpaired")
         self.silent: set[str] = set()
+        self.trusted: set[str] = set()
 
     def vitals(self) -> Vitals:
         return Vitals(link=self.link, mdns=MdnsStatus(state="off"))
 
     def scan(self) -> tuple[Seen, ...]:
-        return (Seen(type="_wled._tcp.local.", name="WLED", state="followed", says="It answers."),)
+        return (
+            Seen(type="_wled._tcp.local.", name="WLED", state="followed", says="It answers."),
+            Seen(type="_hap._tcp.local.", name="Lamp", state="refused", says="Pair it.", device="homekit:a1"),
+        )
 
     def trouble(self, device_id: str) -> Trouble | None:
         return Trouble("It does not answer.", since=1.0) if device_id in self.silent else None
+
+    def wants(self, device_id: str) -> Wanted:
+        if device_id != "homekit:a1":
+            raise RequestError(404, "DEVICE_NOT_FOUND", "No such device is announced.")
+        return Wanted("The PIN stands on it.", code=True)
+
+    async def pair_device(self, device_id: str, code: str | None) -> Seen:
+        self.wants(device_id)
+        if code != "031-45-154":
+            raise Rejected("The PIN is wrong.")
+        self.trusted.add(device_id)
+        return Seen(type="_hap._tcp.local.", name="Lamp", state="followed", says="It answers.", device=device_id)
+
+    async def unpair_device(self, device_id: str) -> None:
+        if device_id in self.trusted:
+            self.trusted.remove(device_id)
+        else:
+            raise Rejected("Reset it, for it could not be told.")
 
     async def pair(self, wish: Pair) -> Paired:
         if wish.code != "ABCDEFGH":

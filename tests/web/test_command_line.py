@@ -312,3 +312,16 @@ def test_version_is_cheap() -> None:
         ended = subprocess.run([sys.executable, "-c", script, option], capture_output=True, text=True, check=True)
         assert ended.stdout.startswith(says)
         assert ended.stdout.endswith("[]\n")
+
+
+@pytest.mark.usefixtures("daemon")
+async def test_a_device_is_paired_with_its_pin_and_given_back(config: str) -> None:
+    """A wrong PIN is told, a device is found by its announced name, and unpairing says what is left to do."""
+    wrong = await run(config, "devices", "pair", "homekit:a1", "--code", "000-00-000")
+    assert (wrong.code, wrong.err) == (65, "gladys-companion: The PIN is wrong. [REJECTED]\n")
+    paired = await run(config, "devices", "pair", "Lamp", "--code", "031-45-154")
+    assert (paired.out, paired.err) == ("homekit:a1 is paired. It answers.\n", "")
+    assert (await run(config, "devices", "unpair", "homekit:a1")).out == "homekit:a1 is not paired any more.\n"
+    assert "WARNING: Reset it" in (await run(config, "devices", "unpair", "homekit:a1")).err
+    unknown = await run(config, "devices", "pair", "homekit:a2")
+    assert (unknown.code, "DEVICE_NOT_FOUND" in unknown.err) == (65, True)

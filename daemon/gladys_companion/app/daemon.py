@@ -10,10 +10,11 @@ from aiohttp import ClientSession
 from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery import Discovery, Mdns, Seen
+from gladys_companion.errors import Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
-from gladys_companion.ports import Trouble
+from gladys_companion.ports import Hindered, Trouble, Wanted
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
@@ -95,6 +96,23 @@ class Daemon:
         """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
         return self.discovery.trouble(device_id) if self.discovery is not None else None
 
+    def wants(self, device_id: str) -> Wanted:
+        """Return what a device wants of its owner; see ``web.service.Host``."""
+        return self._discovering().wants(device_id)
+
+    async def pair_device(self, device_id: str, code: str | None) -> Seen:
+        """Gain a device's trust, and return what became of it; see ``web.service.Host``."""
+        return await self._discovering().pair(device_id, code)
+
+    async def unpair_device(self, device_id: str) -> None:
+        """Forget a device's trust; see ``web.service.Host``."""
+        await self._discovering().unpair(device_id)
+
+    def _discovering(self) -> Discovery:
+        if self.discovery is None:
+            raise Unavailable("The daemon has only just started, and does not look for devices yet. Try again.")
+        return self.discovery
+
     async def pair(self, wish: Pair) -> Paired:
         """Pair with a gateway, keep the token, and connect.
 
@@ -159,5 +177,4 @@ class Daemon:
 
 def _trouble(record: PluginRecord) -> str | None:
     """Return what an open plug-in says it can not do right now, if it is one that says so."""
-    told = getattr(record.target, "trouble", None)
-    return told if isinstance(told, str) else None
+    return record.target.hindrance if isinstance(record.target, Hindered) else None

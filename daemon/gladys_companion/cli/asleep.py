@@ -17,6 +17,7 @@ from gladys_companion.discovery import Seen
 from gladys_companion.errors import Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link import pairing, tls_context
+from gladys_companion.ports import Wanted
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.secrets import StoredSecrets
@@ -44,6 +45,15 @@ class _Asleep:
 
     def trouble(self, _: str) -> None:
         return None
+
+    def wants(self, _: str) -> Wanted:
+        raise Unavailable(NOT_RUNNING)
+
+    async def pair_device(self, _: str, __: str | None) -> Seen:
+        raise Unavailable(NOT_RUNNING)
+
+    async def unpair_device(self, _: str) -> None:
+        raise Unavailable(NOT_RUNNING)
 
     async def pair(self, wish: Pair) -> Paired:
         async with self._session() as (http, context):

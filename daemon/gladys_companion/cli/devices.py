@@ -1,4 +1,4 @@
-"""``devices``: list, show, add, rename, forget, set, expose."""
+"""``devices``: list, show, add, rename, forget, set, expose; the rest is in modules of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from gladys_companion.cli.client import ANSWER_WITHIN, Client
 from gladys_companion.cli.daemon import ask
+from gladys_companion.cli.device_pairing import pair, unpair
 from gladys_companion.cli.names import find_device, find_feature
 from gladys_companion.cli.output import json_option, number, print_json, print_receipt, print_table, value, when
 from gladys_companion.cli.settings import Settings
@@ -29,6 +30,10 @@ def _do(settings: Settings, method: str, path: str, body: object = None) -> Any:
 @click.group()
 def devices() -> None:
     """List and change devices."""
+
+
+devices.add_command(pair)
+devices.add_command(unpair)
 
 
 @devices.command("list")

@@ -9,7 +9,7 @@ from typing import Any
 from gladys_companion.cli.client import Client
 from gladys_companion.errors import RequestError
 
-__all__ = ["find_device", "find_feature"]
+__all__ = ["find_announced", "find_device", "find_feature"]
 
 
 async def find_device(client: Client, wanted: str) -> dict[str, Any]:
@@ -34,6 +34,23 @@ def _device(devices: list[dict[str, Any]], wanted: str) -> dict[str, Any] | None
             409, "AMBIGUOUS", f"{len(found)} devices are called {wanted!r}: {ids}. Say which, by its id."
         )
     return found[0] if found else None
+
+
+async def find_announced(client: Client, wanted: str) -> str:
+    """Return the id of the device of this id or name, be it known or only announced (it may have to be paired first).
+
+    Raises:
+        RequestError: 404 there is none, 409 several are called so.
+    """
+    devices = await client.ask("GET", "/api/devices")
+    if found := _device(devices, wanted):
+        return str(found["id"])
+    seen = [{"id": one["device"], "name": one["name"]} for one in await client.ask("GET", "/api/scan") if one["device"]]
+    unique = list({one["id"]: one for one in seen}.values())
+    if found := _device(unique, wanted):
+        return str(found["id"])
+    near = _near(wanted, (word for one in (*devices, *unique) for word in (one["id"], one["name"])))
+    raise RequestError(404, "DEVICE_NOT_FOUND", f"No device {wanted[:200]!r} is announced here.{near}", field="id")
 
 
 async def find_feature(client: Client, wanted: str) -> tuple[str, str]:

@@ -124,6 +124,15 @@ class Devices:
             except (Unavailable, Rejected) as error:
                 log.warning("driver did not forget", device=device_id, reason=str(error))
 
+    def ask_again(self, one: Followed) -> None:
+        """Have a device described and followed as if it had just appeared: what it is asked with has changed."""
+        if one.record.target is not None:
+            with contained(one.record):
+                one.record.target.forget(one.id)
+        one.asked, one.asked_at, one.attempts = None, -math.inf, 0
+        one.state, one.says = "asking", "It was not asked yet."
+        self._wake(one)
+
     def _wake(self, one: Followed) -> None:
         one.woken.set()
         if not one.running and self._spawn is not None:

@@ -12,6 +12,7 @@ from zeroconf.asyncio import AsyncServiceInfo
 
 from gladys_companion.backoff import delay
 from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.discovery import pairing
 from gladys_companion.discovery.claims import Claim, admitted
 from gladys_companion.discovery.devices import Devices
 from gladys_companion.discovery.limits import Pace
@@ -22,7 +23,7 @@ from gladys_companion.discovery.watch import Watch
 from gladys_companion.errors import ProtocolError, Rejected, Unavailable
 from gladys_companion.model import Device, Service
 from gladys_companion.plugins import PluginRecord, contained
-from gladys_companion.ports import Trouble
+from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.store.registry import Registry
 
 __all__ = ["Discovery", "Seen"]
@@ -101,6 +102,25 @@ class Discovery:
     def forget(self, device_id: str) -> None:
         """Have its driver forget a device that the user made the registry forget."""
         self._devices.forget(device_id)
+
+    def wants(self, device_id: str) -> Wanted:
+        """Return what a device wants of its owner before it can be driven; see ``discovery.pairing``."""
+        return pairing.wants(self._devices, device_id)
+
+    async def pair(self, device_id: str, code: str | None) -> Seen:
+        """Gain a device's trust, and return what became of it; see ``discovery.pairing``."""
+        await pairing.pair(self._devices, device_id, code)
+        try:
+            async with asyncio.timeout(self._pace.describe_within + self._pace.rest):
+                while (one := self._devices.get(device_id)) is not None and one.state == "asking":
+                    await self.changed.wait()
+        except TimeoutError:
+            pass  # what is known of it says so
+        return next(one for one in self.scan() if one.device == device_id)
+
+    async def unpair(self, device_id: str) -> None:
+        """Forget a device's trust; see ``discovery.pairing``."""
+        await pairing.unpair(self._devices, device_id)
 
     async def run(self) -> None:
         """Follow the devices that the registry knows at once, then discover for ever."""

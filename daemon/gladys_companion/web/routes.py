@@ -12,8 +12,9 @@ from aiohttp import web
 from msgspec import Struct
 
 from gladys_companion.discovery import Seen
-from gladys_companion.errors import RequestError
+from gladys_companion.errors import Rejected, RequestError
 from gladys_companion.model import Receipt
+from gladys_companion.ports import Wanted
 from gladys_companion.web import views
 from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.service import Service
@@ -169,6 +170,23 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _wants(service: Service, request: web.Request) -> object:
+    return service.host.wants(request.match_info["id"])
+
+
+async def _pair_device(service: Service, request: web.Request) -> object:
+    wish = await decode_body(request, views.PairDevice)
+    return await service.host.pair_device(request.match_info["id"], wish.code)
+
+
+async def _unpair_device(service: Service, request: web.Request) -> object:
+    try:
+        await service.host.unpair_device(request.match_info["id"])
+    except Rejected as error:
+        return views.Unpaired(warning=str(error))
+    return views.Unpaired()
+
+
 async def _pair(service: Service, request: web.Request) -> object:
     return await service.host.pair(await decode_body(request, views.Pair))
 
@@ -300,6 +318,29 @@ ROUTES: tuple[Route, ...] = (
         handler=_replay,
         summary="Send an event's content again, now; answers with the new receipt",
         answer=Receipt,
+    ),
+    _route(
+        "GET",
+        "/api/devices/{id}/pairing",
+        _wants,
+        summary="What a device wants of its owner before it can be driven",
+        answer=Wanted,
+        reads=True,
+    ),
+    _route(
+        "POST",
+        "/api/devices/{id}/pairing",
+        _pair_device,
+        summary="Gain a device's trust, with a code or without; answers with what became of it",
+        body=views.PairDevice,
+        answer=Seen,
+    ),
+    _route(
+        "DELETE",
+        "/api/devices/{id}/pairing",
+        _unpair_device,
+        summary="Forget a device's trust, here and at the device",
+        answer=views.Unpaired,
     ),
     _route("POST", "/api/pair", _pair, summary="Pair with a gateway", body=views.Pair, answer=views.Paired),
     _route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=views.Unpaired),

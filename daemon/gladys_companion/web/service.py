@@ -20,7 +20,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
-from gladys_companion.ports import Trouble
+from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.resolve import VIRTUAL
 from gladys_companion.store import backup, trace
 from gladys_companion.store.registry import Registry
@@ -72,6 +72,30 @@ class Host(Protocol):
 
     async def unpair(self) -> str | None:
         """Forget the token, disconnect, and tell the gateway; return what is left to do there, if anything."""
+
+    def wants(self, device_id: str) -> Wanted:
+        """Return what a device wants of its owner before it can be driven.
+
+        Raises:
+            RequestError: 404: it is not announced; 409 ``NOT_PAIRABLE``: it wants nothing.
+        """
+
+    async def pair_device(self, device_id: str, code: str | None) -> Seen:
+        """Gain a device's trust with a code, or None where it wants a hand; return what became of it.
+
+        Raises:
+            RequestError: as ``wants``.
+            Rejected: the code is wrong, or the device does not agree.
+            Unavailable: it did not answer.
+        """
+
+    async def unpair_device(self, device_id: str) -> None:
+        """Forget what ``pair_device`` gained, here and if possible at the device.
+
+        Raises:
+            RequestError: as ``wants``.
+            Rejected: it is done here, and something is left to do at the device.
+        """
 
     async def forget(self, device_id: str) -> None:
         """Forget a device, in the registry and at its driver.

@@ -282,8 +282,14 @@ class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Word = "companion"
 
 
+class PairDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The PIN, key or password that a device wants; None where it wants a hand (a button pressed)."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
 class Unpaired(Struct, frozen=True, kw_only=True):
-    """``warning``: what is left to do at the gateway, which could not be told."""
+    """``warning``: what is left to do at the gateway or device, which could not be told."""
 
     warning: str | None = None
 
