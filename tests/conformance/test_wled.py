@@ -60,6 +60,15 @@ class WledRig(Rig):
     async def recover(self) -> None:
         self._lamp.thaw()
 
+    async def flood(self, number: int) -> tuple[str, float]:
+        await self._lamp.set(on=True)
+        for change in range(number):
+            await self._lamp.set(bri=1 + change % 200)
+        return f"{self.device.id}:brightness", int(self._lamp.state["bri"])
+
+    async def dawdle(self) -> None:
+        self._lamp.dawdle()
+
     async def babble(self) -> None:
         self._lamp.refuse(200, '{"state": [{}], "info": 3}')
 

@@ -168,6 +168,7 @@ class HttpDevice(SimulatedDevice):
         """Make it, as ``SimulatedDevice``."""
         super().__init__(mac=mac, name=name)
         self._refusal: tuple[int, str] | None = None
+        self._byte_after: float | None = None
         self._runner: web.AppRunner | None = None
 
     @abstractmethod
@@ -178,9 +179,13 @@ class HttpDevice(SimulatedDevice):
         """Answer every request so; with status 200 and a body that is no JSON, it talks nonsense."""
         self._refusal = (status, body)
 
+    def dawdle(self, byte_after: float = 0.05) -> None:
+        """Answer right, but one byte at a time, with so many seconds between them."""
+        self._byte_after = byte_after
+
     def accept(self) -> None:
-        """End ``refuse``."""
-        self._refusal = None
+        """End ``refuse`` and ``dawdle``."""
+        self._refusal, self._byte_after = None, None
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve the ``routes``, with the faults before them."""
@@ -209,7 +214,21 @@ class HttpDevice(SimulatedDevice):
         if self._refusal is not None:
             status, body = self._refusal
             return web.Response(status=status, text=body, content_type="application/json")
-        return await handler(request)
+        response = await handler(request)
+        if self._byte_after is not None and isinstance(response, web.Response):
+            return await self._trickled(request, response, self._byte_after)
+        return response
+
+    async def _trickled(self, request: web.Request, whole: web.Response, byte_after: float) -> web.StreamResponse:
+        response = web.StreamResponse(status=whole.status, headers={"Content-Type": whole.content_type})
+        await response.prepare(request)
+        try:
+            for byte in whole.body if isinstance(whole.body, bytes) else b"":
+                await response.write(bytes((byte,)))
+                await asyncio.sleep(byte_after)
+        except ConnectionError:
+            pass  # whoever asked gave up
+        return response
 
 
 def compact(value: object) -> str:

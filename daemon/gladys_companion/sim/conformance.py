@@ -28,13 +28,15 @@ from aiohttp import ClientSession
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Mqtt
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service, report
-from gladys_companion.ports import Driver, Kit, Plugin
+from gladys_companion.ports import Driver, Kit, Plugin, Troubled
 
 __all__ = ["DriverConformance", "MemorySecrets", "Rig"]
 
+FLOOD = 10_000
 PATIENCE = 20.0  # seconds after which a test gives up; nothing should take as long
 
 
@@ -42,8 +44,8 @@ class Rig:
     """The device at hand, and how to know the truth about it without the driver.
 
     ``name`` and ``plugin`` are as in the entry point; ``config`` is its TOML table, with time-outs of a fraction of a
-    second; ``device`` is where it is now; ``service`` is its announcement, None without mDNS. Of the methods only
-    ``read`` must be there: what stays as it is here is skipped, and told.
+    second; ``mqtt`` is the broker, if it needs one; ``device`` is where it is now; ``service`` is its announcement,
+    None without mDNS. Of the methods only ``read`` must be there: what stays as it is here is skipped, and told.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Rig:
     device: Device
     service: Service | None = None
     config: Mapping[str, Any] = MappingProxyType({})
+    mqtt: Mqtt = Mqtt()
     registry: RegistrySnapshot = RegistrySnapshot()
 
     async def read(self, feature: Feature) -> float | str | None:
@@ -75,6 +78,14 @@ class Rig:
     async def babble(self) -> None:
         """Make it answer what its protocol does not allow."""
         pytest.skip("it has no protocol")
+
+    async def dawdle(self) -> None:
+        """Make it answer right, but one byte at a time, so that no answer is whole within the driver's time-out."""
+        pytest.skip("it can not be slow")
+
+    async def flood(self, number: int) -> tuple[str, float]:
+        """Change it so often by hand, as fast as it can tell; return the external id and the last value."""
+        pytest.skip("it does not tell changes by itself")
 
 
 class MemorySecrets:
@@ -109,7 +120,12 @@ class DriverConformance:
         """All that the driver is given, real, on 127.0.0.1."""
         async with AsyncZeroconf(interfaces=["127.0.0.1"]) as zeroconf, ClientSession() as http:
             yield Kit(
-                clock=SYSTEM, zeroconf=zeroconf, http=http, secrets=MemorySecrets(), registry=lambda: rig.registry
+                clock=SYSTEM,
+                zeroconf=zeroconf,
+                http=http,
+                secrets=MemorySecrets(),
+                registry=lambda: rig.registry,
+                mqtt=rig.mqtt,
             )
 
     @pytest_asyncio.fixture
@@ -234,6 +250,16 @@ class DriverConformance:
             with pytest.raises(Unavailable):
                 await driver.deliver(_delivery(rig, rig.device, feature, feature.max))
 
+    async def test_a_slow_device_is_unavailable(self, rig: Rig, driver: Driver) -> None:
+        """Bytes that trickle in are no answer: the time-out counts for the whole of it."""
+        (feature, *_) = [feature for feature in await driver.describe(rig.device) if feature.writable]
+        await rig.dawdle()
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(Unavailable, match=r"\w+ .+\.$"):
+                await driver.describe(rig.device)
+            with pytest.raises(Unavailable):
+                await driver.deliver(_delivery(rig, rig.device, feature, feature.max))
+
     async def test_a_device_that_left_is_unavailable(self, rig: Rig, driver: Driver) -> None:
         """Where nothing listens any more, and where it never was, the sentence says so; found again it works."""
         (feature, *_) = [feature for feature in await driver.describe(rig.device) if feature.writable]
@@ -263,6 +289,49 @@ class DriverConformance:
         assert {event.kind for event in seen} == {"state"}
         assert {event.external_id for event in seen} <= external_ids
         assert len({event.id for event in seen}) == len(seen)
+
+    async def test_what_it_was_told_is_no_news(self, rig: Rig, driver: Driver) -> None:
+        """A command does not come back as an event, so that it never goes round in circles; what follows it does."""
+        (feature, *_) = [one for one in await driver.describe(rig.device) if one.writable and not one.momentary]
+        events = driver.events()
+        driver.follow(rig.device)
+
+        async def until(wanted: tuple[str, float]) -> list[tuple[str | None, float | None]]:
+            seen: list[tuple[str | None, float | None]] = []
+            async with asyncio.timeout(PATIENCE):
+                while wanted not in seen:
+                    event = await anext(events)
+                    seen.append((event.external_id, event.value))
+            return seen
+
+        await until(await rig.touch())  # it is listened to now
+        wanted = feature.max if await rig.read(feature) != feature.max else feature.min
+        await driver.deliver(_delivery(rig, rig.device, feature, wanted))
+        seen = await until(await rig.touch())
+        assert (feature.external_id, wanted) not in seen[:-1]
+
+    async def test_a_flood_becomes_a_trickle(self, rig: Rig, driver: Driver) -> None:
+        """Of ten thousand changes at once a few are told, among them the last one, and the device is said to flood."""
+        await driver.describe(rig.device)
+        events = driver.events()
+        driver.follow(rig.device)
+        first = await rig.touch()
+        seen: list[tuple[str | None, float | None]] = []
+        async with asyncio.timeout(PATIENCE):
+            while first not in seen:
+                event = await anext(events)
+                seen.append((event.external_id, event.value))
+            last = await rig.flood(FLOOD)
+            told = 0
+            while told == 0 or last != seen[-1]:
+                event = await anext(events)
+                seen.append((event.external_id, event.value))
+                told += 1
+        assert told < FLOOD / 20
+        if isinstance(driver, Troubled):
+            trouble = driver.trouble(rig.device.id)
+            assert trouble is not None
+            assert trouble.reached
 
     async def test_forgetting_is_harmless(self, rig: Rig, driver: Driver) -> None:
         """Forgetting what is followed, was forgotten or never known is no error."""
