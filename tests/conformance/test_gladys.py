@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gladys_companion.config import Mqtt
 from gladys_companion.model import Feature
 from gladys_companion.sim.sink_conformance import TEXT, SinkConformance, SinkRig
 from gladys_companion.sinks.gladys import PLUGIN
@@ -20,7 +21,7 @@ class GladysRig(SinkRig):
     plugin = PLUGIN
 
     def __init__(self, broker: Broker, listener: Listener) -> None:
-        self.config = {"mqtt_port": broker.port, "reconnect_most": 0.5}
+        self.mqtt = Mqtt(port=broker.port, reconnect_most=0.5)
         self._broker = broker
         self._listener = listener
 

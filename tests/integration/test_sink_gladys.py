@@ -19,7 +19,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from gladys_companion.app import open_daemon
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Config as Settings
-from gladys_companion.config import Discovery, Local
+from gladys_companion.config import Discovery, Local, Mqtt
 from gladys_companion.errors import ConfigError, Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, report
 from gladys_companion.ports import Kit
@@ -87,7 +87,7 @@ def delivered(value: float | str, feature: Feature | None = ON, *, late: bool = 
 @asynccontextmanager
 async def open_sink(broker: Broker, **config: Any) -> AsyncIterator[Caller]:
     reached = asyncio.Event()
-    settings = {"mqtt_host": "127.0.0.1", "mqtt_port": broker.port, "reconnect_most": 1.0, **config}
+    settings = {"port": broker.port, "reconnect_most": 1.0, **config}
     async with AsyncZeroconf(interfaces=["127.0.0.1"]) as zeroconf, ClientSession() as http:
         kit = Kit(
             clock=SYSTEM,
@@ -96,8 +96,9 @@ async def open_sink(broker: Broker, **config: Any) -> AsyncIterator[Caller]:
             secrets=NoSecrets(),
             registry=lambda: REGISTRY,
             retry=lambda lane: reached.set() if lane == "gladys" else None,
+            mqtt=msgspec.convert(settings, Mqtt),
         )
-        async with PLUGIN.open(msgspec.convert(settings, Config), kit) as sink:
+        async with PLUGIN.open(Config(), kit) as sink:
             assert isinstance(sink, GladysSink)
             yield Caller(sink, reached)
 
@@ -110,9 +111,9 @@ async def reached(caller: Caller) -> None:
 async def trouble(caller: Caller, says: str) -> str:
     """Return why Gladys can not be told, when it says so."""
     async with asyncio.timeout(20):
-        while says not in (caller.sink.trouble or ""):  # noqa: ASYNC110 - a status is to be looked at
+        while says not in (caller.sink.hindrance or ""):  # noqa: ASYNC110 - a status is to be looked at
             await asyncio.sleep(0.01)
-    return caller.sink.trouble or ""
+    return caller.sink.hindrance or ""
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ async def test_a_broker_that_is_away(broker: Broker) -> None:
         caller.reached.clear()
         await broker.start()
         await reached(caller)
-        assert caller.sink.trouble is None
+        assert caller.sink.hindrance is None
         await caller.sink.deliver(delivered(1.0))
 
 
@@ -267,7 +268,7 @@ async def test_a_wrong_password(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with (
             open_broker(tmp_path, username="companion", password="r1ght") as broker,
-            open_sink(broker, mqtt_username="companion", mqtt_password_file=str(secret)) as caller,
+            open_sink(broker, username="companion", password_file=str(secret)) as caller,
         ):
             await trouble(caller, "password")
             with pytest.raises(Unavailable, match=r"refuses the user 'companion'.*check .*password") as refused:
@@ -303,10 +304,8 @@ async def test_a_certificate_for_another_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"ca_certificate": "/nowhere.pem"}, "tls = true"),
         ({"tls": True, "ca_certificate": "/nowhere.pem"}, "nowhere.pem: No such file"),
-        ({"mqtt_password_file": "/nowhere"}, "mqtt_username"),
-        ({"mqtt_username": "u", "mqtt_password_file": "/nowhere"}, "/nowhere can not be read"),
+        ({"username": "u", "password_file": "/nowhere"}, "/nowhere can not be read"),
     ],
 )
 async def test_options_that_can_not_work(broker: Broker, config: dict[str, Any], says: str) -> None:
@@ -404,7 +403,8 @@ async def test_the_whole_way(broker: Broker, tmp_path: Path) -> None:
         local=Local(listen="127.0.0.1:0"),
         discovery=Discovery(enabled=False),
         drivers={"virtual": {}},
-        sinks={"gladys": {"mqtt_port": broker.port, "reconnect_most": 0.5}},
+        mqtt=Mqtt(port=broker.port, reconnect_most=0.5),
+        sinks={"gladys": {}},
     )
     phone = Device(id="virtual:phone", driver="virtual", name="Phone")
     async with open_listener(broker, "gladys/master/#") as gladys:

@@ -102,6 +102,9 @@ def test_gladys_and_plug_ins() -> None:
     assert found(replace(WELL, plugins=(away,)), "gladys").says.startswith("Gladys can not be told now: The broker")
     broken = PluginStatus(name="wled", group="drivers", status="failing", reason="It raised.")
     assert found(replace(WELL, plugins=(broken, GLADYS)), "plugins").says == "wled: It raised."
+    hindered = PluginStatus(name="tasmota", group="drivers", status="open", reason="The broker is away.")
+    check = found(replace(WELL, plugins=(hindered, GLADYS)), "plugins")
+    assert (check.state, check.says) == ("warn", "tasmota: The broker is away.")
 
 
 def test_devices_that_do_not_answer() -> None:

@@ -236,9 +236,9 @@ def test_what_is_no_backup_is_told_apart(config: str, tmp_path: Path) -> None:
         ("[link]\nca_certificate = '/dev/null'\n", "/dev/null holds no certificate"),
         ("[gateway]\ntls_certificate = '/nowhere.pem'\ntls_key = '/nowhere.pem'\n", "[gateway] tls_certificate: "),
         ("[gateway]\ntls_certificate = '/dev/null'\ntls_key = '/dev/null'\n", "are not a certificate and its key"),
-        ("[sinks.gladys]\nmqtt_password_file = '/nowhere'\n", "it needs mqtt_username"),
-        ("[sinks.gladys]\nmqtt_username = 'a'\nmqtt_password_file = '/nowhere'\n", "/nowhere can not be read"),
-        ("[sinks.gladys]\ntls = true\nca_certificate = '/nowhere'\n", "[sinks.gladys] ca_certificate"),
+        ("[mqtt]\npassword_file = '/nowhere'\n", "[mqtt] password_file: it needs username"),
+        ("[mqtt]\nusername = 'a'\npassword_file = '/nowhere'\n", "/nowhere can not be read"),
+        ("[mqtt]\ntls = true\nca_certificate = '/nowhere'\n", "[mqtt] ca_certificate"),
     ],
 )
 def test_files_that_are_named_are_checked(config: str, tmp_path: Path, more: str, says: str) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "Gateway",
     "Link",
     "Local",
+    "Mqtt",
     "Retention",
     "address",
     "complaints",
@@ -56,6 +57,20 @@ class Commands(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     time_to_live: Seconds = 60.0
     attempt_time_out: Annotated[float, Meta(gt=0, le=600)] = 10.0
+
+
+class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one MQTT broker of every plug-in that needs one. ``keepalive`` and ``reconnect_most`` in seconds."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883
+    username: str = ""
+    password_file: str = ""
+    tls: bool = False
+    ca_certificate: str = ""
+    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "gladys-companion"
+    keepalive: Annotated[int, Meta(ge=1, le=3_600)] = 20
+    reconnect_most: Annotated[float, Meta(ge=0.5, le=3_600)] = 30.0
 
 
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +115,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     local: Local = Local()
     discovery: Discovery = Discovery()
     commands: Commands = Commands()
+    mqtt: Mqtt = Mqtt()
     retention: Retention = Retention()
     drivers: dict[str, Any] = field(default_factory=lambda: {"virtual": {}, "wled": {}})
     sinks: dict[str, Any] = field(default_factory=dict)
@@ -146,7 +162,14 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     elif not is_loopback(host):
         sentence = f"{host} can be reached by other machines, and the local API has no password yet. "
         yield "local.listen", sentence + "Use 127.0.0.1, and an SSH tunnel to look at it from elsewhere."
-    gateway = config.gateway
+    if config.mqtt.password_file and not config.mqtt.username:
+        yield "mqtt.password_file", "it needs username beside it."
+    if config.mqtt.ca_certificate and not config.mqtt.tls:
+        yield "mqtt.ca_certificate", "it is used with tls = true only."
+    yield from _about_gateway(config.gateway)
+
+
+def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     host, wrong = _listens(gateway.listen)
     if bool(gateway.tls_certificate) != bool(gateway.tls_key):
         missing = "tls_key" if gateway.tls_certificate else "tls_certificate"

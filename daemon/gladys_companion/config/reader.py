@@ -163,7 +163,7 @@ def load(path: Path | None = None) -> Config:
 def secret(name: str, file: str = "", environ: Mapping[str, str] = os.environ) -> str | None:
     """Return a secret from a file, else from the systemd credential ``name``, else from the environment, else None.
 
-    The credential ``gladys-mqtt-password`` is the environment variable ``GLADYS_MQTT_PASSWORD``.
+    The credential ``mqtt-password`` is the environment variable ``MQTT_PASSWORD``.
 
     Raises:
         ConfigError: the file or the credential is there and can not be read.

@@ -20,6 +20,7 @@ from aiohttp import ClientSession
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Mqtt
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Feature, RegistrySnapshot, report
 from gladys_companion.ports import Kit, Plugin, Source, Target
@@ -42,13 +43,14 @@ REGISTRY = RegistrySnapshot(
 class SinkRig:
     """What the sink speaks to, and how to know the truth about it. What stays as it is here is skipped, and told.
 
-    ``name`` and ``plugin`` are as in the entry point; ``config`` is its TOML table, with pauses of a fraction of a
-    second.
+    ``name`` and ``plugin`` are as in the entry point; ``config`` is its TOML table, ``mqtt`` the broker if it has one,
+    with pauses of a fraction of a second.
     """
 
     name: str
     plugin: Plugin
     config: Mapping[str, Any] = MappingProxyType({})
+    mqtt: Mqtt = Mqtt()
 
     async def told(self, feature: Feature, value: float | str) -> None:
         """Return when it was told that the feature has this value; raises ``TimeoutError`` if it never is."""
@@ -77,10 +79,17 @@ class SinkConformance:
         raise NotImplementedError
 
     @pytest_asyncio.fixture
-    async def kit(self) -> AsyncIterator[Kit]:
+    async def kit(self, rig: SinkRig) -> AsyncIterator[Kit]:
         """All that the sink is given, real, on 127.0.0.1."""
         async with AsyncZeroconf(interfaces=["127.0.0.1"]) as zeroconf, ClientSession() as http:
-            yield Kit(clock=SYSTEM, zeroconf=zeroconf, http=http, secrets=MemorySecrets(), registry=lambda: REGISTRY)
+            yield Kit(
+                clock=SYSTEM,
+                zeroconf=zeroconf,
+                http=http,
+                secrets=MemorySecrets(),
+                registry=lambda: REGISTRY,
+                mqtt=rig.mqtt,
+            )
 
     @pytest_asyncio.fixture
     async def sink(self, rig: SinkRig, kit: Kit) -> AsyncIterator[Target]:

@@ -123,25 +123,28 @@ def check_gladys(status: Status, _: Config, __: float) -> Check:
     sink = next((one for one in status.plugins if one.group == "sinks" and one.name == "gladys"), None)
     found = f" A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else ""
     if sink is None:
-        todo = (
-            "Add [sinks.gladys] to the configuration, with the MQTT broker that Gladys uses as mqtt_host; then restart."
-        )
+        todo = "Add [sinks.gladys] to the configuration, and name the broker that Gladys uses in [mqtt]; then restart."
         return Check(name="gladys", state="warn", says=f"Gladys is not told anything.{found}", todo=todo)
     if sink.status != "open":
-        todo = "Check host, port and password of the broker in [sinks.gladys], and that it runs."
+        todo = "Check host, port and password of the broker in [mqtt], and that it runs."
         return Check(
             name="gladys", state="fail", says=f"Gladys can not be told: {sink.reason or sink.status}", todo=todo
         )
     if sink.reason:
-        todo = "It goes on trying by itself. Check the broker in [sinks.gladys], and that it runs."
+        todo = "It goes on trying by itself. Check the broker in [mqtt], and that it runs."
         return Check(name="gladys", state="warn", says=f"Gladys can not be told now: {sink.reason}", todo=todo)
     return Check(name="gladys", state="ok", says=f"Gladys is told what happens.{found}")
 
 
 def check_plugins(status: Status, _: Config, __: float) -> Check:
-    """Every configured plug-in is open."""
+    """Every configured plug-in is open, and can do its work."""
     broken = [one for one in status.plugins if one.status != "open" and one.name != "gladys"]
     if not broken:
+        hindered = [one for one in status.plugins if one.reason and one.name != "gladys"]
+        if hindered:
+            says = " ".join(dict.fromkeys(f"{one.name}: {one.reason}" for one in hindered))
+            todo = "It goes on trying by itself. Where it names the broker, check [mqtt], and that the broker runs."
+            return Check(name="plugins", state="warn", says=says, todo=todo)
         names = ", ".join(one.name for one in status.plugins) or "none configured"
         return Check(name="plugins", state="ok", says=f"Open: {names}.")
     says = "; ".join(f"{one.name}: {one.reason or one.status}" for one in broken)

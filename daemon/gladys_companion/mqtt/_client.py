@@ -1,4 +1,4 @@
-"""One connection to one MQTT broker: opened and closed so that nothing is left behind, its failures in sentences."""
+"""One client of one MQTT broker: connected and closed so that nothing is left behind, its failures in sentences."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
-from aiomqtt import Client, MqttCodeError, MqttError, Will
+from aiomqtt import Client, Message, MqttCodeError, MqttError, Will
 from msgspec import Struct
 
 from gladys_companion.errors import Unavailable
 
-__all__ = ["Broker", "open_client", "tls_context"]
+__all__ = ["Broker", "BrokerClient", "open_client", "tls_context"]
 
 REACHED_WITHIN = 3.0
 ANSWER_WITHIN = 5.0
@@ -63,7 +63,7 @@ def tls_context(ca_certificate: str) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def open_client(broker: Broker, password: str | None, will: Will) -> AsyncIterator[Client]:
+async def open_client(broker: Broker, password: str | None, will: Will) -> AsyncIterator[BrokerClient]:
     """Connect, and leave in order.
 
     The session is a clean one: what the broker would keep for us while we are away carries no time, and a command of
@@ -77,7 +77,7 @@ async def open_client(broker: Broker, password: str | None, will: Will) -> Async
     Raises:
         Unavailable: it could not be connected, or was lost; the sentence says what to do.
     """
-    client = _Client(
+    client = BrokerClient(
         broker.host,
         port=broker.port,
         username=broker.username,
@@ -112,12 +112,19 @@ async def open_client(broker: Broker, password: str | None, will: Will) -> Async
             await asyncio.wait([client._misc_task])  # noqa: SLF001
 
 
-class _Client(Client):
+class BrokerClient(Client):
     """Knows when the thread that connects has ended: it can not be interrupted, and would open a socket for nobody."""
 
     def __init__(self, host: str, **options: Any) -> None:
         super().__init__(host, **options)
         self._tried = asyncio.Event()
+
+    async def heard(self) -> AsyncIterator[Message]:
+        """Yield what is published, without letting a flood pile up, until the connection ends as ``MqttError``."""
+        async for message in self.messages:
+            yield message
+            while not self._queue.empty():
+                yield self._queue.get_nowait()
 
     def _client_connect(self) -> None:
         try:
@@ -141,10 +148,10 @@ class _Client(Client):
 def _sentence(broker: Broker, error: MqttError) -> str:
     if isinstance(error, MqttCodeError) and getattr(error.rc, "value", None) in REFUSED:
         who = f"the user {broker.username!r}" if broker.username else "a client without a user name"
-        return f"The broker at {broker} refuses {who}: check mqtt_username and the password in [sinks.gladys]."
+        return f"The broker at {broker} refuses {who}: check username and password in [mqtt]."
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"The certificate of the broker at {broker} is not trusted: {_plain(cause)}. See ca_certificate."
+        return f"The certificate of the broker at {broker} is not trusted: {_plain(cause)}. See [mqtt] ca_certificate."
     if isinstance(cause, ssl.SSLError):
         return f"The broker at {broker} does not speak TLS as we do: {cause.reason or cause}."
     if isinstance(cause, MqttCodeError):
