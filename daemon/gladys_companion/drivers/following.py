@@ -101,9 +101,10 @@ class Following(Generic[C]):
         try:
             yield
         except BaseException:
-            self._told.pop(component, None)
-            if component in self._heard:
-                self.tell({component: self._heard[component]})
+            if self._told.get(component) == value:
+                del self._told[component]
+                if component in self._heard:
+                    self.tell({component: self._heard[component]})
             raise
         finally:
             self.wake()

@@ -83,7 +83,7 @@ class Rig:
         """Make it answer right, but one byte at a time, so that no answer is whole within the driver's time-out."""
         pytest.skip("it can not be slow")
 
-    async def flood(self, number: int) -> tuple[str, float]:
+    async def flood(self, number: int) -> tuple[str, float]:  # noqa: ARG002 - what overrides it needs it
         """Change it so often by hand, as fast as it can tell; return the external id and the last value."""
         pytest.skip("it does not tell changes by itself")
 
