@@ -172,10 +172,10 @@ class Kit(Struct, frozen=True, kw_only=True):
     """All that a plug-in is given. ``registry()`` is the snapshot of this moment.
 
     ``retry(lane)`` says that what a lane leads to (a device's id, or a sink's own name) was just seen again, so that
-    what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds. ``mqtt`` is where
-    the broker is, for ``gladys_companion.mqtt``. What it does
-    in a task of its own for one device goes into ``async with kit.contained():``, where ``Unavailable`` and
-    ``Rejected`` pass, and a bug turns the plug-in red and becomes ``Rejected``, so that other devices go on.
+    what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds. ``mqtt`` is
+    where the broker is, for ``gladys_companion.mqtt``. What it does in a task of its own for one device goes into
+    ``async with kit.contained():``, where ``Unavailable`` and ``Rejected`` pass, and a bug turns the plug-in red and
+    becomes ``Rejected``, so that other devices go on.
     """
 
     clock: Clock

@@ -60,6 +60,7 @@ async def _run_plugins(
                 registry=lambda: daemon.registry.snapshot,
                 retry=seen_again.put_nowait,
                 time_to_live=config.commands.time_to_live,
+                mqtt=config.mqtt,
             )
 
         drivers = await plugins.load("drivers", config.drivers, kit, stack)
