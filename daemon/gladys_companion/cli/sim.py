@@ -16,6 +16,7 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.cli.serve import serve
 from gladys_companion.sim._device import SimulatedDevice
+from gladys_companion.sim.elgato import ElgatoLight, open_elgato
 from gladys_companion.sim.wled import Lamp, open_wled
 
 __all__ = ["sim"]
@@ -98,3 +99,26 @@ def wled(**options: Any) -> None:
         return f"{'on' if lamp.state['on'] else 'off'}, brightness {lamp.state['bri']} of 255"
 
     show(open_wled, greeting=greeting, state=state, **options)
+
+
+@sim.command()
+@located(mac="3c6a9d14d765", name="Elgato")
+@click.option(
+    "--kind",
+    type=click.Choice(["key-light", "light-strip"]),
+    default="key-light",
+    show_default=True,
+    help="White, or with colours.",
+)
+def elgato(**options: Any) -> None:
+    """Run an Elgato light, announced by mDNS on the network of --host only; prints its changes."""
+
+    def greeting(light: ElgatoLight) -> str:
+        return f"{light.name} ({light.mac}) is a light at http://{light.address}:{light.port}/elgato/lights"
+
+    def state(light: ElgatoLight) -> str:
+        now = light.state
+        shines = f"temperature {now['temperature']}" if "temperature" in now else f"hue {now['hue']:g}"
+        return f"{'on' if now['on'] else 'off'}, brightness {now['brightness']} of 100, {shines}"
+
+    show(open_elgato, greeting=greeting, state=state, **options)
