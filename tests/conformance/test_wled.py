@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import MappingProxyType
 
 import pytest
@@ -41,9 +41,16 @@ class WledRig(Rig):
                 return int(state["on"])
             case "brightness":
                 return int(state["bri"]) if state["on"] else 0
+            case "effect":
+                return int(state["seg"][0]["fx"])
+            case "preset":
+                return max(0, int(state["ps"]))
             case _:
                 red, green, blue = state["seg"][0]["col"][0]
                 return int(red << 16 | green << 8 | blue)
+
+    def values(self, feature: Feature) -> Sequence[float | str]:
+        return (2, 1, 2, 2) if feature.external_id.endswith(":preset") else super().values(feature)
 
     async def touch(self) -> tuple[str, float]:
         await self._lamp.until(lambda lamp: lamp.listeners > 0)

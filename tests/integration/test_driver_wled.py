@@ -79,12 +79,14 @@ async def take(events: AsyncIterator[Event], count: int) -> dict[str, float | No
 
 
 async def test_features_are_gladys_lights(lamp: Lamp, driver: WledDriver) -> None:
-    """A lamp with colours has the three features that Gladys knows, each with its range."""
+    """A lamp with colours has features that Gladys knows, each with its range, and its owner's presets."""
     features = await driver.describe(where(lamp))
     assert [(feature.external_id, feature.category, feature.type, feature.max) for feature in features] == [
         (f"wled:{MAC}:on", "light", "binary", 1),
         (f"wled:{MAC}:brightness", "light", "brightness", 255),
         (f"wled:{MAC}:color", "light", "color", 0xFFFFFF),
+        (f"wled:{MAC}:effect", "light", "effect-mode", 9),
+        (f"wled:{MAC}:preset", "unknown", "unknown", 2),
     ]
 
 
@@ -93,7 +95,36 @@ async def test_a_lamp_without_colours(lamp: Lamp, driver: WledDriver) -> None:
     answer = await everything(lamp)
     answer["info"]["leds"] |= {"lc": 2, "seglc": [2]}
     lamp.refuse(200, json.dumps(answer))
-    assert [feature.type for feature in await driver.describe(where(lamp))] == ["binary", "brightness"]
+    assert [feature.type for feature in await driver.describe(where(lamp))] == [
+        "binary",
+        "brightness",
+        "effect-mode",
+    ]
+
+
+async def test_a_preset_changes_more_than_itself(lamp: Lamp, driver: WledDriver) -> None:
+    """What a preset sets is told beside it; changed by hand the lamp shows no preset; one that is not there is told."""
+    events = driver.events()
+    driver.follow(where(lamp))
+    assert await take(events, 5) == {"on": 1, "brightness": 128, "color": 0xFFA000, "effect": 0, "preset": 0}
+    await lamp.until(lambda lamp: lamp.listeners == 1)
+    await lamp.set(bri=7)
+    assert await take(events, 1) == {"brightness": 7}  # all that was told before has arrived
+    await driver.deliver(delivery(where(lamp), "preset", 2))
+    assert await take(events, 2) == {"brightness": 8, "color": 0xFF3C00}
+    await lamp.set(bri=9)
+    assert await take(events, 2) == {"brightness": 9, "preset": 0}
+    for number, says in ((0, "Choose one"), (9, "has no preset 9")):
+        with pytest.raises(Rejected, match=says):
+            await driver.deliver(delivery(where(lamp), "preset", number))
+
+
+@pytest.mark.parametrize("presets", ["[]", '{"1": {"n": "a"}, "x": {"n": "b"}, "-1": 1, "999": {"n": "c"}}'])
+async def test_a_file_of_presets_may_hold_anything(presets: str) -> None:
+    """Only entries that the firmware could have written count."""
+    async with open_wled(mac=MAC) as lamp, open_lamp(where(lamp), 1.0) as connection:
+        lamp.refuse(200, presets)
+        assert await connection.presets() == (frozenset({1}) if "999" in presets else frozenset())
 
 
 async def test_a_colour_ends_the_effect_that_would_hide_it(lamp: Lamp, driver: WledDriver) -> None:
@@ -134,7 +165,7 @@ async def test_events_are_news_only(lamp: Lamp, driver: WledDriver) -> None:
     """First all values are told; then what a hand changes, and what a command changed beside what it commanded."""
     events = driver.events()
     driver.follow(where(lamp))
-    assert await take(events, 3) == {"on": 1, "brightness": 128, "color": 0xFFA000}
+    assert await take(events, 5) == {"on": 1, "brightness": 128, "color": 0xFFA000, "effect": 0, "preset": 0}
     await lamp.until(lambda lamp: lamp.listeners == 1)
     await lamp.set(seg={"col": [[0, 0, 255]]})
     assert await take(events, 1) == {"color": 0x0000FF}

@@ -95,12 +95,12 @@ class News:
             source.flooded = None
 
     def _trickle(self, device_id: str) -> None:
-        """Let out one of what waits, and see to the next."""
+        """Let out one value and one moment of what waits, and see to the next."""
         source = self._sources[device_id]
         source.credit, source.counted_at = 0.0, self._clock.elapsed()
         if source.moments:
             self._out(device_id, *source.moments.popleft(), momentary=True)
-        elif source.values:
+        if source.values:
             component = next(iter(source.values))
             self._out(device_id, component, source.values.pop(component), momentary=False)
         waits = bool(source.moments or source.values)

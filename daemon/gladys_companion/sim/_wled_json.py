@@ -155,6 +155,8 @@ def changed(state: Json, body: Json) -> Json:
         new["udpn"] |= {key: kind(sync[key]) for key, kind in _SYNC.items() if isinstance(sync.get(key), int)}
     for segment, change in _addressed(new["seg"], body.get("seg")):
         _set_segment(segment, change)
+    if "ps" not in body and new != state:
+        new["ps"] = -1  # what the preset had set is changed: it is shown no more
     return new
 
 

@@ -16,7 +16,7 @@ the values of a failed assertion.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
@@ -59,6 +59,15 @@ class Rig:
     async def read(self, feature: Feature) -> float | str | None:
         """Return the value that the device has now."""
         raise NotImplementedError
+
+    def values(self, feature: Feature) -> Sequence[float | str]:
+        """Return the values that a writable feature is to be given, one after the other: texts where it takes texts.
+
+        Unless said, the ends of its range.
+        """
+        if feature.min is None or feature.max is None or feature.textual:
+            return ()
+        return (feature.max, feature.min, feature.max, feature.max)
 
     async def touch(self) -> tuple[str, float]:
         """Change it as a person at the device does; return the external id and the value to be told."""
@@ -211,10 +220,9 @@ class DriverConformance:
         async with asyncio.timeout(PATIENCE):
             for _ in range(2):
                 for feature in await driver.describe(rig.device):
-                    for value in (feature.max, feature.min, feature.max, feature.max):
-                        if feature.writable and not feature.textual and value is not None:
-                            await driver.deliver(_delivery(rig, rig.device, feature, value))
-                            assert await rig.read(feature) == value
+                    for value in rig.values(feature) if feature.writable else ():
+                        await driver.deliver(_delivery(rig, rig.device, feature, value))
+                        assert await rig.read(feature) == value
                 driver.follow(rig.device)
 
     async def test_what_makes_no_sense_is_rejected(self, rig: Rig, driver: Driver) -> None:
@@ -360,11 +368,12 @@ class DriverConformance:
                 raise LookupError("beside")
 
 
-def _delivery(rig: Rig, device: Device, feature: Feature, value: float | None) -> Delivery:
+def _delivery(rig: Rig, device: Device, feature: Feature, value: float | str | None) -> Delivery:
     event = report(
         origin="conformance",
         external_id=feature.external_id,
-        value=value,
+        value=None if isinstance(value, str) else value,
+        text=value if isinstance(value, str) else None,
         now=SYSTEM.now(),
         elapsed=SYSTEM.elapsed(),
         boot=SYSTEM.boot,

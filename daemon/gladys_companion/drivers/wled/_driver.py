@@ -61,7 +61,7 @@ class WledDriver(FollowingDriver[Lamp]):
     async def describe(self, device: Device) -> Sequence[Feature]:
         """Ask the lamp; see ``ports.Driver``."""
         async with open_lamp(device, self._config.answer_within) as lamp:
-            return features(device, await lamp.ask())
+            return features(device, await lamp.ask(), await lamp.presets())
 
     async def deliver(self, delivery: Delivery) -> None:
         """Command the lamp, and return when it said that it has the value; see ``ports.Target``."""

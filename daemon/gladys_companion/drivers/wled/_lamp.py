@@ -32,6 +32,7 @@ from gladys_companion.model import Device
 
 __all__ = ["AnotherDevice", "Lamp", "open_lamp"]
 
+PRESETS = frozenset(map(str, range(1, 251)))  # as the firmware numbers them
 GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a lamp that hangs never answers
 
 # What the library raises where an answer is JSON, but not a lamp's.
@@ -88,6 +89,18 @@ class Lamp:
             self._recognise(answer)
             return answer
 
+    async def presets(self) -> frozenset[int]:
+        """Return the numbers of the presets and playlists that its owner made, in a file that can be edited by hand.
+
+        Raises:
+            Unavailable: as ``ask``.
+        """
+        with self._judged():
+            async with asyncio.timeout(self._answer_within):
+                told = await self._wled.request("/presets.json")
+        listed = told.items() if isinstance(told, dict) else ()
+        return frozenset(int(number) for number, preset in listed if preset and number in PRESETS)
+
     async def set(self, component: str, wanted: float) -> None:
         """Give a component a value, and return when the lamp said that it has it.
 
@@ -102,6 +115,8 @@ class Lamp:
                 answer = await self._wled.request("/json/state", method="POST", data=command)
             self._state = State.from_dict(answer)
             told = value(component, self._state)
+        if told != wanted and component == "preset":
+            raise Rejected(f"{self._where} has no preset {wanted:g}.")
         if told != wanted:
             raise Unavailable(f"{self._where} took the command, but still says {component} = {told}.")
 
