@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from gladys_companion.backoff import delay
 from gladys_companion.clock import SYSTEM, Clock
-from gladys_companion.errors import Rejected, StoreError, Unavailable
+from gladys_companion.errors import Rejected, StoreError, Unavailable, Unsure
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, DeliveryState, PlannedDelivery, RegistrySnapshot
 from gladys_companion.plugins import PluginRecord, contained
@@ -177,6 +177,8 @@ class Dispatch:
             reason = f"no answer within {self._attempt_time_out:g} s"
             once = one.feature is not None and one.feature.momentary
             return _settled(one, "unknown", reason) if once else self._again(one, reason)
+        except Unsure as error:
+            return _settled(one, "unknown", str(error))
         except Unavailable as error:
             return self._again(one, str(error))
         except Rejected as error:

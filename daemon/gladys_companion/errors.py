@@ -14,6 +14,7 @@
     |  `- PairingRefused      a pairing code that is wrong, spent or too old
     |- AddressInUse           the operator, or time: another program listens there (exit 75, so systemd tries again)
     |- Unavailable            nobody: back off and retry
+    |  `- Unsure              nobody knows whether it was done: settle as that, where twice is one too many
     |- Rejected               nobody can: settle with the reason
     |- ProtocolError          the peer: drop that message and count it
     `- RequestError           the sender of one request: told in the answer
@@ -41,6 +42,7 @@ __all__ = [
     "StoreNewer",
     "StoreReadOnly",
     "Unavailable",
+    "Unsure",
 ]
 
 
@@ -134,6 +136,12 @@ class Unavailable(CompanionError):
     code = "UNAVAILABLE"
     status = 503
     exit_code = 69
+
+
+class Unsure(Unavailable):
+    """It was sent, and nobody knows whether it was done: the delivery settles as ``unknown`` and is not tried again."""
+
+    code = "UNSURE"
 
 
 class Rejected(CompanionError):

@@ -7,6 +7,7 @@ A plug-in implements one of these, and is named by an entry point of the group `
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +17,7 @@ from msgspec import Struct
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import Clock
-from gladys_companion.config import Mqtt
+from gladys_companion.config import Gladys, Mqtt
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
 
 __all__ = [
@@ -163,6 +164,23 @@ def _nobody(_: str) -> None:
     """Wake nobody."""
 
 
+def _every(seconds: float, wake: Callable[[], None]) -> Callable[[], None]:
+    """Call ``wake`` by a timer of the loop."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def again() -> None:
+        nonlocal timer
+        timer = loop.call_later(seconds, again)
+        wake()
+
+    def end() -> None:
+        timer.cancel()  # the one of that moment
+
+    timer = loop.call_later(seconds, again)
+    return end
+
+
 def _bare() -> AbstractAsyncContextManager[None]:
     """Contain nothing."""
     return nullcontext()
@@ -173,8 +191,10 @@ class Kit(Struct, frozen=True, kw_only=True):
 
     ``retry(lane)`` says that what a lane leads to (a device's id, or a sink's own name) was just seen again, so that
     what waits for it is tried at once. ``time_to_live`` is for commands that a plug-in takes, in seconds. ``mqtt`` is
-    where the broker is, for ``gladys_companion.mqtt``. What it does in a task of its own for one device goes into
-    ``async with kit.contained():``, where ``Unavailable`` and ``Rejected`` pass, and a bug turns the plug-in red and
+    where the broker is, for ``gladys_companion.mqtt``, and ``gladys`` where Gladys is, for
+    ``gladys_companion.gladys_api``. ``every(seconds, wake)`` has ``wake`` called on the loop every so often, from the
+    first interval on, and returns what ends that. What it does in a task of its own for one device goes into ``async
+    with kit.contained():``, where ``Unavailable`` and ``Rejected`` pass, and a bug turns the plug-in red and
     becomes ``Rejected``, so that other devices go on.
     """
 
@@ -187,6 +207,8 @@ class Kit(Struct, frozen=True, kw_only=True):
     time_to_live: float = 60.0
     contained: Callable[[], AbstractAsyncContextManager[None]] = _bare
     mqtt: Mqtt = Mqtt()
+    gladys: Gladys = Gladys()
+    every: Callable[[float, Callable[[], None]], Callable[[], None]] = _every
 
 
 def _anything(_: Any) -> None:  # noqa: ANN401 - the plug-in's own type

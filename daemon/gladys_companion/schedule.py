@@ -9,6 +9,7 @@ from datetime import UTC
 from functools import partial
 
 import structlog
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlite_utils import Database
@@ -35,9 +36,14 @@ def schedule() -> Iterator[AsyncIOScheduler]:
         scheduler.shutdown(wait=False)
 
 
-def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler, name: str) -> None:
-    """Have ``wake`` called every so many seconds; a run that was missed (the machine slept) is made up once."""
-    scheduler.add_job(
+def every(
+    seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler, name: str | None = None
+) -> Callable[[], None]:
+    """Have ``wake`` called every so many seconds; a run that was missed (the machine slept) is made up once.
+
+    Returns what ends it; so does another one of the same ``name``.
+    """
+    job = scheduler.add_job(
         wake,
         IntervalTrigger(seconds=seconds, timezone=UTC),
         id=name,
@@ -46,6 +52,12 @@ def every(seconds: float, wake: Callable[[], None], scheduler: AsyncIOScheduler,
         max_instances=1,
         replace_existing=True,
     )
+    return partial(_end, job, scheduler)
+
+
+def _end(job: Job, scheduler: AsyncIOScheduler) -> None:
+    if scheduler.running:  # else it ended with it
+        job.remove()
 
 
 async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 from aiohttp import ClientSession
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gladys_companion import plugins
 from gladys_companion.app.daemon import Daemon
-from gladys_companion.config import Config
 from gladys_companion.discovery import Discovery, open_mdns
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.errors import Rejected, StoreError, Unavailable
@@ -40,13 +41,14 @@ async def run_parts(daemon: Daemon, http: ClientSession, wakers: list[Callable[[
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_tidy(daemon.store, config.retention, tidy, daemon.clock), name="tidy")
             group.create_task(daemon.keep_link(), name="link")
-            await _run_plugins(daemon, http, wakers, config)
+            await _run_plugins(daemon, http, wakers, scheduler)
 
 
 async def _run_plugins(
-    daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]], config: Config
+    daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]], scheduler: AsyncIOScheduler
 ) -> None:
     """Open drivers and sinks; then deliver to them, listen to them, and discover for them."""
+    config = daemon.config
     async with AsyncExitStack() as stack:
         mdns = daemon.mdns = await stack.enter_async_context(open_mdns(config.discovery))
         seen_again: asyncio.Queue[str] = asyncio.Queue()
@@ -61,6 +63,8 @@ async def _run_plugins(
                 retry=seen_again.put_nowait,
                 time_to_live=config.commands.time_to_live,
                 mqtt=config.mqtt,
+                gladys=config.gladys,
+                every=partial(every, scheduler=scheduler),
             )
 
         drivers = await plugins.load("drivers", config.drivers, kit, stack)

@@ -10,6 +10,7 @@ import click
 from gladys_companion.cli.settings import Settings
 from gladys_companion.config import DEFAULT_PATH, Config
 from gladys_companion.errors import ConfigError
+from gladys_companion.gladys_api import check as check_gladys
 from gladys_companion.mqtt import check as check_mqtt
 from gladys_companion.plugins import configure
 from gladys_companion.unix_socket import check_length
@@ -44,6 +45,7 @@ def check_all(found: Config) -> None:
         if record.plugin is not None and record.status == "loaded":
             record.plugin.check(record.config)
     check_mqtt(found.mqtt)
+    check_gladys(found.gladys)
     check_length(socket_path(found))
     if found.link.ca_certificate:
         _check_file("[link] ca_certificate", found.link.ca_certificate)

@@ -24,6 +24,7 @@ REFUSALS = (
     ("PAIRING", 77),
     ("AUTH", 77),
     ("UNAVAILABLE", 69),
+    ("UNSURE", 69),
     ("PROTOCOL", 76),
     ("GATEWAY_REFUSED", 76),
     ("TOO_MANY_REQUESTS", 75),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
@@ -13,6 +14,7 @@ __all__ = [
     "Config",
     "Discovery",
     "Gateway",
+    "Gladys",
     "Link",
     "Local",
     "Mqtt",
@@ -73,6 +75,15 @@ class Mqtt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reconnect_most: Annotated[float, Meta(ge=0.5, le=3_600)] = 30.0
 
 
+class Gladys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The REST API of the home Gladys. ``url`` empty: it is not used. ``sync_every``, ``answer_within`` in seconds."""
+
+    url: str = ""
+    api_key_file: str = ""
+    sync_every: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
+    answer_within: Annotated[float, Meta(gt=0, le=300)] = 10.0
+
+
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the home keeps what."""
 
@@ -116,6 +127,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     discovery: Discovery = Discovery()
     commands: Commands = Commands()
     mqtt: Mqtt = Mqtt()
+    gladys: Gladys = Gladys()
     retention: Retention = Retention()
     drivers: dict[str, Any] = field(default_factory=lambda: {"virtual": {}, "wled": {}})
     sinks: dict[str, Any] = field(default_factory=dict)
@@ -187,3 +199,19 @@ def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
             yield f"gateway.trusted_proxies[{index}]", f"{proxy!r} is not an address or network such as '10.0.0.0/8'."
     if gateway.public_url and not gateway.public_url.startswith(("https://", "http://")):
         yield "gateway.public_url", "it must begin with https:// (or http:// on a network of your own)."
+
+
+def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
+    if gladys.api_key_file and not gladys.url:
+        yield "gladys.api_key_file", "it needs url beside it."
+    if not gladys.url:
+        return
+    try:
+        parts = urlsplit(gladys.url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
+    elif parts.query or parts.fragment:
+        yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."

@@ -1,0 +1,10 @@
+"""The REST API of the home Gladys, at the one address that ``[gladys]`` names and nowhere else.
+
+What comes back is bounded, timed and typed; what goes wrong comes out as ``Unavailable``, ``AuthError`` or
+``Rejected``, with a sentence that says what to do. Source: ``server/api`` of Gladys Assistant 4.
+"""
+
+from gladys_companion.gladys_api._client import GladysApi, check, open_api
+from gladys_companion.gladys_api._messages import GladysDevice, GladysFeature, Listing, moment
+
+__all__ = ["GladysApi", "GladysDevice", "GladysFeature", "Listing", "check", "moment", "open_api"]
