@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, Service
@@ -13,14 +15,17 @@ __all__ = ["PlugDriver", "plug"]
 
 
 @asynccontextmanager
-async def plug(serial: str, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
-    """Run a plug, at a port or a free one; yield the port."""
+async def plug(
+    serial: str, host: str = "127.0.0.1", port: int = 0, *, listener: socket.socket | None = None
+) -> AsyncIterator[int]:
+    """Run a plug, at a port or a free one, or on a socket of another network; yield the port."""
 
     def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"{serial}\n".encode())
         writer.close()
 
-    server = await asyncio.start_server(answer, host, port)
+    where: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
+    server = await asyncio.start_server(answer, **where)
     async with server:
         yield server.sockets[0].getsockname()[1]
 

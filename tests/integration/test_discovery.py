@@ -6,100 +6,23 @@ import asyncio
 import socket
 import struct
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
-from msgspec import Struct
 from sqlite_utils import Database
 from structlog.testing import capture_logs
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from gladys_companion.config import Discovery as Options
-from gladys_companion.discovery import Discovery, Pace, Seen, open_mdns
+from gladys_companion.discovery import Pace, Seen
 from gladys_companion.model import Device, Feature
-from gladys_companion.plugins import PluginRecord
-from gladys_companion.store.registry import Registry, open_registry
+from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
-from tests.plug import PlugDriver, plug
-
-HERE = Options(interfaces=("127.0.0.1",))
-QUICK = Pace(
-    resolve_within=1.0,
-    describe_within=5.0,
-    check_within=2.0,
-    rest=0.01,
-    again=0.02,
-    contested=0.02,
-    recheck=0.1,
-    away_after=0.05,
-    first_retry=0.05,
-    last_retry=0.1,
-    refused_retry=0.05,
-)
-
-
-T = TypeVar("T")
-
-
-class Network(Struct):
-    """A running discovery and what it works on."""
-
-    type: str
-    discovery: Discovery
-    registry: Registry
-    driver: PlugDriver
-    record: PluginRecord
-
-    async def until(self, condition: Callable[[], T | None]) -> T:
-        """Return what the condition gives as soon as that is true."""
-        async with asyncio.timeout(20):
-            while True:
-                changed = self.discovery.changed
-                if found := condition():
-                    return found
-                await changed.wait()
-
-    def device(self, serial: str) -> Device | None:
-        return self.registry.snapshot.devices.get(f"plug:{serial}")
-
-    def seen(self, state: str = "") -> list[Seen]:
-        """Return what is announced in the test's own service type."""
-        return [
-            one for one in self.discovery.scan() if one.type in {self.type, "discover"} and state in {"", one.state}
-        ]
-
-    async def at(self, serial: str, port: int, address: str = "127.0.0.1") -> Device:
-        """Return a device when it is known to be present at this place, and its driver was told."""
-
-        def there() -> Device | None:
-            told = self.driver.followed[-1] if self.driver.followed else None
-            here = told is not None and (told.address, told.port, told.away_since) == (address, port, None)
-            return self.device(serial) if here and told == self.device(serial) else None
-
-        return await self.until(there)
-
-
-@asynccontextmanager
-async def discovering(
-    path: Path, service_type: str, *, pace: Pace = QUICK, options: Options = HERE
-) -> AsyncIterator[Network]:
-    """Run a discovery on a database; what an earlier one left is known to it."""
-    driver = PlugDriver(service_type)
-    record = PluginRecord(name="plug", group="drivers", target=driver, status="open")
-    async with (
-        open_store(path / "companion.db", MIGRATIONS) as store,
-        open_mdns(options) as mdns,
-        asyncio.TaskGroup() as group,
-    ):
-        registry = await open_registry(store, wake=lambda _: None)
-        discovery = Discovery(mdns, registry, {"plug": record}, pace=pace)
-        task = group.create_task(discovery.run())
-        yield Network(service_type, discovery, registry, driver, record)
-        task.cancel()
+from tests.discovering import HERE, Discovering, discovering
+from tests.plug import plug
 
 
 @pytest.fixture
@@ -109,7 +32,7 @@ def service_type() -> str:
 
 
 @pytest.fixture
-async def network(tmp_path: Path, service_type: str) -> AsyncIterator[Network]:
+async def network(tmp_path: Path, service_type: str) -> AsyncIterator[Discovering]:
     async with discovering(tmp_path, service_type) as network:
         yield network
 
@@ -142,7 +65,7 @@ async def withdraw(zeroconf: AsyncZeroconf, info: AsyncServiceInfo) -> None:
 
 
 async def test_a_device_appears_moves_leaves_and_returns_under_its_name(
-    network: Network, announcer: AsyncZeroconf
+    network: Discovering, announcer: AsyncZeroconf
 ) -> None:
     """Its driver is told each time; the name and the alias that the user gave, and the features, stay."""
     async with plug("1") as first, plug("1", "127.0.0.2") as second:
@@ -183,7 +106,7 @@ async def test_a_device_appears_moves_leaves_and_returns_under_its_name(
 
 
 async def test_a_device_that_moved_is_followed_when_its_old_place_is_dead(
-    network: Network, announcer: AsyncZeroconf
+    network: Discovering, announcer: AsyncZeroconf
 ) -> None:
     """A second registration with another port, while the first one was never taken back."""
     async with plug("1") as first:
@@ -209,7 +132,7 @@ async def test_known_devices_are_followed_before_anything_is_announced(tmp_path:
             assert network.driver.described == []
 
 
-async def test_a_device_is_asked_until_it_answers(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_a_device_is_asked_until_it_answers(network: Discovering, announcer: AsyncZeroconf) -> None:
     """One that is announced before it can answer is found when it does, and keeps no other waiting."""
     async with plug("9") as other:
         async with plug("1") as port:
@@ -224,7 +147,7 @@ async def test_a_device_is_asked_until_it_answers(network: Network, announcer: A
             await network.at("1", port)
 
 
-async def test_gladys_is_found_by_its_txt(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_gladys_is_found_by_its_txt(network: Discovering, announcer: AsyncZeroconf) -> None:
     """``product=gladys`` on ``_http._tcp``; other web servers are not, and with its goodbye it is gone."""
     mine = f"gladys-{uuid.uuid4().hex[:8]}"
 
@@ -241,7 +164,7 @@ async def test_gladys_is_found_by_its_txt(network: Network, announcer: AsyncZero
     await network.until(lambda: mine not in states())
 
 
-async def test_who_was_verified_keeps_the_identity(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_who_was_verified_keeps_the_identity(network: Discovering, announcer: AsyncZeroconf) -> None:
     """An impostor that answers as the device is a conflict, never followed; also after a goodbye in its name."""
     async with plug("1") as real, plug("1", "127.0.0.2") as false:
         genuine = service(network.type, real, name="genuine", serial="1")
@@ -260,7 +183,7 @@ async def test_who_was_verified_keeps_the_identity(network: Network, announcer: 
         assert {device.port for device in network.driver.followed} == {real}
 
 
-async def test_what_is_not_what_it_says_is_refused(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_what_is_not_what_it_says_is_refused(network: Discovering, announcer: AsyncZeroconf) -> None:
     """Announced as one plug and answering as another, as another driver's, with another's features, or too many."""
     async with plug("2") as port:
         await announce(announcer, service(network.type, port, name="liar", serial="1"))
@@ -305,7 +228,7 @@ async def test_a_driver_that_hangs_on_one_device_keeps_no_other_waiting(tmp_path
             assert network.record.status == "open"
 
 
-async def test_devices_without_mdns_come_by_the_drivers_own_search(network: Network) -> None:
+async def test_devices_without_mdns_come_by_the_drivers_own_search(network: Discovering) -> None:
     """What ``discover`` yields is verified, followed, marked away, and outlives the failure of the search."""
     async with plug("1") as port:
         found = Device(id="plug:1", driver="plug", name="By hand", address="127.0.0.1", port=port)
@@ -327,7 +250,7 @@ async def test_devices_without_mdns_come_by_the_drivers_own_search(network: Netw
 
 
 async def test_what_the_user_forgets_is_forgotten_and_new_when_announced_again(
-    network: Network, announcer: AsyncZeroconf
+    network: Discovering, announcer: AsyncZeroconf
 ) -> None:
     """The driver is told; a later change of the announcement makes it a new device."""
     async with plug("1") as port:
@@ -343,7 +266,7 @@ async def test_what_the_user_forgets_is_forgotten_and_new_when_announced_again(
 
 
 async def test_a_device_that_the_registry_refuses_is_taken_when_it_can_be(
-    network: Network, announcer: AsyncZeroconf
+    network: Discovering, announcer: AsyncZeroconf
 ) -> None:
     """An external id that another device has is the reason shown, until that device is gone."""
     async with plug("1") as port:
@@ -356,7 +279,7 @@ async def test_a_device_that_the_registry_refuses_is_taken_when_it_can_be(
         await network.at("1", port)
 
 
-async def test_a_full_disk_is_waited_out(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_a_full_disk_is_waited_out(network: Discovering, announcer: AsyncZeroconf) -> None:
     """A device that can not be written down is not followed, discovery goes on, and later it is."""
 
     async def limit(spare: int) -> None:
@@ -436,7 +359,7 @@ def entry(text: bytes) -> bytes:
     return bytes([len(text)]) + text
 
 
-async def heard(network: Network, number: int) -> list[Seen]:
+async def heard(network: Discovering, number: int) -> list[Seen]:
     """Return what is announced, when so many services were looked at."""
 
     def looked_at() -> list[Seen] | None:
@@ -446,7 +369,7 @@ async def heard(network: Network, number: int) -> list[Seen]:
     return await network.until(looked_at)
 
 
-async def test_absurd_names_are_shown_harmlessly(network: Network) -> None:
+async def test_absurd_names_are_shown_harmlessly(network: Discovering) -> None:
     """Control characters, escapes, directions, paths, 63 bytes, dots and bytes that are no text."""
     names = [
         b"a\x1b[31mred",
@@ -468,7 +391,7 @@ async def test_absurd_names_are_shown_harmlessly(network: Network) -> None:
         assert network.registry.snapshot.devices == {}
 
 
-async def test_a_huge_txt_is_cut_and_the_next_device_is_found(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_a_huge_txt_is_cut_and_the_next_device_is_found(network: Discovering, announcer: AsyncZeroconf) -> None:
     """Eight kilobytes of TXT with thousands of entries become at most 64; lengths that lie are no matter."""
     with lying(network.type) as liar:
         liar.say(*liar.whole(b"wide", b"".join(entry(b"k%d=%s" % (n, b"v" * 240)) for n in range(34))))
@@ -483,7 +406,7 @@ async def test_a_huge_txt_is_cut_and_the_next_device_is_found(network: Network, 
         await network.at("1", port)
 
 
-async def test_addresses_that_lead_nowhere_are_not_asked(network: Network) -> None:
+async def test_addresses_that_lead_nowhere_are_not_asked(network: Discovering) -> None:
     """Broadcast, multicast, unspecified, no port: nothing is sent there; of 40 addresses 8 are looked at."""
     with lying(network.type) as liar:
         txt = entry(b"serial=1")
@@ -500,7 +423,7 @@ async def test_addresses_that_lead_nowhere_are_not_asked(network: Network) -> No
 
 
 async def test_hundreds_of_services_are_bounded_and_the_real_ones_stay(
-    network: Network, announcer: AsyncZeroconf
+    network: Discovering, announcer: AsyncZeroconf
 ) -> None:
     """Of a type 500 are noted, the oldest unknown ones are dropped and that is logged once; a verified one stays."""
     async with plug("1") as port, plug("2") as second:
@@ -521,7 +444,7 @@ async def test_hundreds_of_services_are_bounded_and_the_real_ones_stay(
         assert len([entry for entry in logs if "too many" in entry["event"]]) == 1
 
 
-async def test_flapping_and_games_with_ttl_cost_little(network: Network) -> None:
+async def test_flapping_and_games_with_ttl_cost_little(network: Discovering) -> None:
     """A hundred goodbyes and returns with a TTL of 0 and 1 are a handful of writes and questions."""
     async with plug("1") as port:
         with lying(network.type) as liar:
@@ -538,7 +461,7 @@ async def test_flapping_and_games_with_ttl_cost_little(network: Network) -> None
         assert network.record.status == "open"
 
 
-async def test_nonsense_on_the_wire_is_ignored(network: Network, announcer: AsyncZeroconf) -> None:
+async def test_nonsense_on_the_wire_is_ignored(network: Discovering, announcer: AsyncZeroconf) -> None:
     """Packets that are no DNS, names that point into themselves, and pointers to other types end nothing."""
     with lying(network.type) as liar:
         for raw in (b"", b"\0", bytes(12), b"\xff" * 512, packet(b"\xc0\x0c" * 20), packet()[:6], b"\0" * 9000):
