@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["PATIENCE", "Process"]
+__all__ = ["PATIENCE", "PROGRAM", "Process"]
 
 PROGRAM = Path(sys.executable).with_name("gladys-companion")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -22,7 +23,7 @@ PATIENCE = 30.0  # seconds within which anything must have happened, however loa
 class Process:
     """One process of the program: ``run`` or ``gateway run``, with its log and its word that it is ready."""
 
-    def __init__(self, config: Path, *command: str) -> None:
+    def __init__(self, config: Path, *command: str, env: Mapping[str, str] = os.environ) -> None:
         name = f"gladys-companion-rig-{uuid.uuid4()}"
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._notices.bind(f"\0{name}")
@@ -31,7 +32,7 @@ class Process:
             self._started_at = time.monotonic()
             self._popen = subprocess.Popen(
                 [PROGRAM, "--config", str(config), *command],
-                env={**os.environ, "NOTIFY_SOCKET": f"@{name}"},
+                env={**env, "NOTIFY_SOCKET": f"@{name}"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -9,17 +9,19 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from gladys_companion.backoff import STABLE_AFTER, backoff
 from gladys_companion.drivers._news import News, Value
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, Service
-from gladys_companion.ports import Kit, Trouble
+from gladys_companion.ports import Kit, Plugin, Trouble
 
-__all__ = ["FIRST_RETRY", "Following", "FollowingDriver", "Value", "opened", "poll"]
+__all__ = ["FIRST_RETRY", "Following", "FollowingDriver", "Value", "opened", "plugin", "poll"]
 
 C = TypeVar("C")
 D = TypeVar("D", bound="FollowingDriver[Any]")
@@ -271,3 +273,14 @@ async def opened(make: Callable[[asyncio.TaskGroup], D]) -> AsyncIterator[D]:
         driver = make(group)
         stack.callback(driver.forget_all)
         yield driver
+
+
+def plugin(config: type[Struct], driver: Callable[[Any, Kit, asyncio.TaskGroup], FollowingDriver[Any]]) -> Plugin:
+    """Return the plug-in of a driver that is made of its options, its kit and the group for its tasks."""
+
+    @asynccontextmanager
+    async def open_(options: Any, kit: Kit) -> AsyncIterator[FollowingDriver[Any]]:  # noqa: ANN401 - of type `config`
+        async with opened(partial(driver, options, kit)) as made:
+            yield made
+
+    return Plugin(config=config, open=open_)

@@ -6,20 +6,18 @@ Protocol: the JSON API of WLED (kno.wled.ge/interfaces/json-api), firmware 0.14 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gladys_companion.drivers.following import FIRST_RETRY, Following, FollowingDriver, opened
+from gladys_companion.drivers.following import FIRST_RETRY, Following, FollowingDriver, plugin
 from gladys_companion.drivers.identity import best_address, mac_of
 from gladys_companion.drivers.wled._lamp import AnotherDevice, Lamp, open_lamp
 from gladys_companion.drivers.wled._values import features
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Feature, Service
-from gladys_companion.ports import Kit, Plugin
+from gladys_companion.ports import Kit
 
 __all__ = ["PLUGIN", "Config", "WledDriver"]
 
@@ -90,10 +88,4 @@ class WledDriver(FollowingDriver[Lamp]):
                 raise Unavailable(str(error)) from error
 
 
-@asynccontextmanager
-async def _open(config: Config, kit: Kit) -> AsyncIterator[WledDriver]:
-    async with opened(partial(WledDriver, config, kit)) as driver:
-        yield driver
-
-
-PLUGIN = Plugin(config=Config, open=_open)
+PLUGIN = plugin(Config, WledDriver)
