@@ -139,7 +139,8 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     """Everything that ``plan()`` may look at, as it was at one moment.
 
     ``aliases`` maps another external id onto a feature's own; ``exposed`` maps a feature's own external id onto the ids
-    of keys that may command it, ``ANY_KEY`` among them if everybody may; ``targets`` are the names of the open sinks.
+    of keys that may command it, ``ANY_KEY`` among them if everybody may; ``targets`` are the names of the open sinks;
+    ``shared`` maps the id of a device that Gladys was given onto the way: ``rest`` or ``mqtt``.
     """
 
     devices: Mapping[str, Device] = MappingProxyType({})
@@ -147,6 +148,7 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = MappingProxyType({})
     exposed: Mapping[str, frozenset[str]] = MappingProxyType({})
     targets: tuple[str, ...] = ()
+    shared: Mapping[str, str] = MappingProxyType({})
 
     def feature(self, external_id: str) -> Feature | None:
         """Return the feature that an external id or an alias means; a feature's own id comes first."""

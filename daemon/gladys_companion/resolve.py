@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain, islice
 
 from gladys_companion.model import (
     ANY_KEY,
+    Device,
     Event,
     Feature,
     Plan,
@@ -14,9 +16,11 @@ from gladys_companion.model import (
     RegistrySnapshot,
 )
 
-__all__ = ["VIRTUAL", "addressable", "late_reason", "nearest", "plan"]
+__all__ = ["GLADYS", "GLADYS_DEVICES", "VIRTUAL", "addressable", "late_reason", "nearest", "plan"]
 
 VIRTUAL = "virtual"  # the driver whose features have no hardware: their value is what was written
+GLADYS = "gladys"  # the sink that tells Gladys, and the origin of what Gladys wants
+GLADYS_DEVICES = "gladys_devices"  # the driver of what Gladys has already
 OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
 MOST_SHOWN = 100  # characters of an id in a sentence
 MOST_COMPARED = 1_000  # ids that "nearest" looks at, so that a stranger's id never costs more
@@ -26,7 +30,8 @@ ALIKE = 0.3  # share of common trigrams
 def addressable(registry: RegistrySnapshot, feature: Feature, external_id: str, key_id: str | None) -> bool:
     """Return whether an event from outside may address a feature by this external id.
 
-    Virtual features, aliases and exposed features may be addressed; a sensitive one only by a key in its allow list.
+    Virtual features, aliases and exposed features may be addressed, and what Gladys has and can only be told of, as a
+    phone's presence; a sensitive one only by a key in its allow list.
     """
     keys = registry.exposed.get(feature.external_id, frozenset())
     device = registry.devices.get(feature.device)
@@ -34,8 +39,14 @@ def addressable(registry: RegistrySnapshot, feature: Feature, external_id: str, 
         return True
     if feature.sensitive:
         return key_id is not None and key_id in keys
+    if _of_gladys(device) and not feature.writable:
+        return True
     by_alias = external_id in registry.aliases and external_id not in registry.features
     return by_alias or ANY_KEY in keys or (key_id is not None and key_id in keys)
+
+
+def _of_gladys(device: Device | None) -> bool:
+    return device is not None and device.driver == GLADYS_DEVICES
 
 
 def _trigrams(text: str) -> frozenset[str]:
@@ -100,23 +111,59 @@ def _state(event: Event, registry: RegistrySnapshot) -> Plan:
     if not feature.textual and event.value is None:
         return _refuse(422, "INVALID_STATE", f"{_shown(external_id)!r} takes a number, not a text.", field="state")
     device = registry.devices.get(feature.device)
-    commands = feature.writable and device is not None and device.driver not in {VIRTUAL, event.origin}
+    own = device is not None and _is_its_own(event, device)
+    commands = feature.writable and device is not None and device.driver != VIRTUAL and not own
     bounds = None if feature.textual or event.value is None else _bounds(feature, event.value)
-    if bounds and feature.writable and (device is None or event.origin != device.driver):
+    if bounds and feature.writable and not own:
         return _refuse(422, "STATE_OUT_OF_RANGE", f"{bounds} of {_shown(external_id)!r}.", field="state")
     deliveries = []
     if device is not None and device.driver == VIRTUAL:
         deliveries.append(PlannedDelivery(target=VIRTUAL, lane=device.id, state="verified"))
     elif commands and device is not None:
         deliveries.append(PlannedDelivery(target=device.driver, lane=device.id))
-    deliveries += [PlannedDelivery(target=name, lane=name) for name in registry.targets if name != event.origin]
+    told = tuple(_told(event, registry, device, own=own, commands=commands))
+    deliveries += [PlannedDelivery(target=name, lane=name) for name in told]
     return Plan(
         state="planned",
         feature=feature,
         deliveries=tuple(deliveries),
         applies=not commands,
-        warning=f"{bounds}; it was taken all the same." if bounds else None,
+        warning=f"{bounds}; it was taken all the same." if bounds else _untold(device, told, quiet=commands or own),
     )
+
+
+def _is_its_own(event: Event, device: Device) -> bool:
+    """Return whether an event is what the device's own side tells of it, and therefore nothing to command.
+
+    What Gladys wants of a device of its own, it has told that device itself: sent back, it would never end.
+    """
+    return event.origin == device.driver or (event.origin == GLADYS and _of_gladys(device))
+
+
+def _told(
+    event: Event, registry: RegistrySnapshot, device: Device | None, *, own: bool, commands: bool
+) -> Iterator[str]:
+    """Yield the sinks that are told.
+
+    Gladys is not told what it did or said itself of a device of its own. Of a device of ours that was shared with it
+    it is told what became of its own command too, for it waits for that.
+    """
+    for name in registry.targets:
+        if name != GLADYS or device is None:
+            tells = name != event.origin
+        elif _of_gladys(device):
+            tells = not (own or commands)
+        else:
+            tells = event.origin != GLADYS or (commands and device.id in registry.shared)
+        if tells:
+            yield name
+
+
+def _untold(device: Device | None, told: tuple[str, ...], *, quiet: bool) -> str | None:
+    """Return a warning where a device of Gladys was told something, and Gladys was not."""
+    if quiet or GLADYS in told or not _of_gladys(device):
+        return None
+    return "Gladys was not told: [sinks.gladys] is not switched on at home."
 
 
 def late_reason(delivery: PlannedDelivery, feature: Feature | None) -> str | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gladys_companion.model import ANY_KEY, Event, Feature, Kind, RegistrySnapshot, Sender
-from gladys_companion.resolve import nearest, plan
+from gladys_companion.model import ANY_KEY, Device, Event, Feature, Kind, Plan, RegistrySnapshot, Sender
+from gladys_companion.resolve import GLADYS_DEVICES, nearest, plan
 from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE, PRESENCE
 
 FEATURES = {feature.external_id: feature for feature in (PRESENCE, NOTE, ON, BRIGHTNESS, LOCK)}
@@ -126,6 +126,118 @@ def test_text_needs_a_text_feature() -> None:
     assert refused.refusal is not None
     assert refused.refusal.code == "INVALID_STATE"
     assert plan(event(NOTE.external_id, 4.0, text="4"), registry()).state == "planned"
+
+
+THEIRS = Device(id="mqtt:phone-2", driver=GLADYS_DEVICES, name="Gladys' own")
+SEEN = Feature(
+    external_id="mqtt:seen", device=THEIRS.id, name="Seen", category="presence-sensor", type="binary", min=0, max=1
+)
+PLUG = Feature(
+    external_id="mqtt:plug",
+    device=THEIRS.id,
+    name="Plug",
+    category="switch",
+    type="binary",
+    min=0,
+    max=1,
+    writable=True,
+)
+BOLT = Feature(external_id="mqtt:bolt", device=THEIRS.id, name="Bolt", category="lock", type="binary", writable=True)
+LOCKED = Feature(external_id="mqtt:locked", device=THEIRS.id, name="Locked", category="lock", type="state")
+
+
+def with_theirs(**more: Any) -> RegistrySnapshot:
+    """Return a registry with a device that Gladys has already."""
+    return RegistrySnapshot(
+        devices={PHONE.id: PHONE, LAMP.id: LAMP, THEIRS.id: THEIRS},
+        features={**FEATURES, **{one.external_id: one for one in (SEEN, PLUG, BOLT, LOCKED)}},
+        **{"targets": ("gladys", "other"), **more},
+    )
+
+
+def targets(made: Plan) -> list[str]:
+    return [one.target for one in made.deliveries]
+
+
+def test_what_gladys_can_only_be_told_needs_no_exposure() -> None:
+    """A phone's presence that was created in Gladys is news for Gladys and our history, and no command."""
+    made = plan(event(SEEN.external_id), with_theirs())
+    assert (made.state, targets(made), made.applies, made.warning) == ("planned", ["gladys", "other"], True, None)
+
+
+def test_without_the_sink_it_is_said_that_gladys_was_not_told() -> None:
+    """Who posts for a device of Gladys is not told that all went well where Gladys never hears of it."""
+    made = plan(event(SEEN.external_id), with_theirs(targets=()))
+    assert made.warning is not None
+    assert "[sinks.gladys]" in made.warning
+    assert plan(event(PRESENCE.external_id), with_theirs(targets=())).warning is None
+
+
+@pytest.mark.parametrize(
+    ("external_id", "more", "expected"),
+    [
+        (PLUG.external_id, {}, "unbound"),
+        (PLUG.external_id, {"exposed": {PLUG.external_id: frozenset({ANY_KEY})}}, "planned"),
+        ("my-plug", {"aliases": {"my-plug": PLUG.external_id}}, "planned"),
+        (BOLT.external_id, {"exposed": {BOLT.external_id: frozenset({ANY_KEY})}}, "unbound"),
+        (BOLT.external_id, {"exposed": {BOLT.external_id: frozenset({"key-1"})}}, "planned"),
+        (LOCKED.external_id, {}, "unbound"),
+        (LOCKED.external_id, {"exposed": {LOCKED.external_id: frozenset({"key-1"})}}, "planned"),
+    ],
+)
+def test_what_gladys_can_command_is_exposed_as_any_other(external_id: str, more: dict[str, Any], expected: str) -> None:
+    """That Gladys knows a plug does not let every phone switch it; locks want the key, also to be told of."""
+    assert plan(event(external_id), with_theirs(**more)).state == expected
+
+
+def test_gladys_devices_are_commanded_by_gladys_and_not_told_twice() -> None:
+    """A command goes to Gladys' API only: told as a state too, Gladys would believe it before it is so."""
+    made = plan(event(PLUG.external_id, origin="local"), with_theirs())
+    assert (targets(made), made.applies) == ([GLADYS_DEVICES, "other"], False)
+    refused = plan(event(PLUG.external_id, 2.0, origin="local"), with_theirs())
+    assert refused.refusal is not None
+    assert refused.refusal.code == "STATE_OUT_OF_RANGE"
+
+
+@pytest.mark.parametrize("origin", [GLADYS_DEVICES, "gladys"])
+@pytest.mark.parametrize("feature", [SEEN, PLUG, BOLT])
+def test_what_gladys_says_of_its_own_devices_never_goes_back(origin: str, feature: Feature) -> None:
+    """What its API and its broker tell of them is our history, and the end of it: else it would go round for ever."""
+    made = plan(event(feature.external_id, 1.0, origin=origin), with_theirs())
+    assert (targets(made), made.applies, made.warning) == (["other"], True, None)
+
+
+def test_gladys_is_told_what_became_of_its_command_to_what_was_shared() -> None:
+    """It waits for that, and shows a lamp as on when it is; of others it believes its own command."""
+    assert targets(plan(event(ON.external_id, origin="gladys"), with_theirs())) == ["lamp", "other"]
+    made = plan(event(ON.external_id, origin="gladys"), with_theirs(shared={LAMP.id: "rest"}))
+    assert targets(made) == ["lamp", "gladys", "other"]
+    told = plan(event(PRESENCE.external_id, origin="gladys"), with_theirs(shared={PHONE.id: "rest"}))
+    assert "gladys" not in targets(told)
+
+
+@given(
+    feature=st.sampled_from([SEEN, PLUG, BOLT, LOCKED]),
+    origin=st.sampled_from(["gateway", "local", "gladys", GLADYS_DEVICES, "lamp"]),
+    key=st.none() | st.sampled_from(["key-1", "key-2"]).map(Sender),
+    value=st.floats(-10, 10),
+    exposed=st.sets(st.sampled_from([ANY_KEY, "key-1"])),
+    alias=st.booleans(),
+)
+def test_gladys_hears_of_its_own_once_and_outside_commands_what_is_exposed(
+    feature: Feature, origin: str, key: Sender | None, value: float, exposed: set[str], *, alias: bool
+) -> None:
+    """Whoever says what: never both ways to Gladys, never back to where it came from, never past the allow list."""
+    aliases = {"mine": feature.external_id} if alias else {}
+    registry = with_theirs(aliases=aliases, exposed={feature.external_id: frozenset(exposed)})
+    made = plan(event("mine" if alias else feature.external_id, value, origin=origin, key=key), registry)
+    gladys = {"gladys", GLADYS_DEVICES} & set(targets(made))
+    assert len(gladys) <= 1
+    assert not (gladys and origin in {"gladys", GLADYS_DEVICES})
+    if origin == "gateway" and GLADYS_DEVICES in gladys:
+        allowed = key is not None and key.id in exposed
+        assert allowed or (not feature.sensitive and (alias or ANY_KEY in exposed))
+        assert feature.min is None or feature.min <= value <= (feature.max or 0)
 
 
 ids = st.sampled_from([*FEATURES, "mqtt:lamp", "", "x" * 70_000, "a/b+c#", "é\u2028"]) | st.text()
