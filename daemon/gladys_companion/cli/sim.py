@@ -16,7 +16,12 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.cli.serve import serve
 from gladys_companion.sim._device import SimulatedDevice
+from gladys_companion.sim._shelly_rpc import KINDS
 from gladys_companion.sim.elgato import ElgatoLight, open_elgato
+from gladys_companion.sim.shelly_gen1 import Shelly as ShellyGen1
+from gladys_companion.sim.shelly_gen1 import open_shelly_gen1
+from gladys_companion.sim.shelly_gen2 import Shelly as ShellyGen2
+from gladys_companion.sim.shelly_gen2 import open_shelly_gen2
 from gladys_companion.sim.wled import Lamp, open_wled
 
 __all__ = ["sim"]
@@ -122,3 +127,39 @@ def elgato(**options: Any) -> None:
         return f"{'on' if now['on'] else 'off'}, brightness {now['brightness']} of 100, {shines}"
 
     show(open_elgato, greeting=greeting, state=state, **options)
+
+
+def shelly(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command what both generations of Shelly have in common."""
+    command = click.option("--travel", default=10.0, show_default=True, help="Seconds that a cover takes.")(command)
+    command = click.option("--password", help="The password of the user admin; without, it is open to all.")(command)
+    kinds = click.Choice(KINDS)
+    return click.option("--kind", type=kinds, default="switch", show_default=True, help="What hangs on it.")(command)
+
+
+@sim.command()
+@located(mac="a8032ab10001", name="Shelly")
+@shelly
+def shelly_gen1(**options: Any) -> None:
+    """Run a Shelly Gen1, announced by mDNS on the network of --host only; prints its changes."""
+
+    def greeting(one: ShellyGen1) -> str:
+        return f"{one.name} ({one.id}) is a Shelly Gen1 at http://{one.address}:{one.port}/status"
+
+    show(open_shelly_gen1, greeting=greeting, state=lambda one: _members(one.state), **options)
+
+
+@sim.command()
+@located(mac="a8032ab20001", name="Shelly Plus")
+@shelly
+def shelly_gen2(**options: Any) -> None:
+    """Run a Shelly Gen2, announced by mDNS on the network of --host only; prints its changes."""
+
+    def greeting(one: ShellyGen2) -> str:
+        return f"{one.name} ({one.id}) is a Shelly Gen2 at http://{one.address}:{one.port}/rpc/Shelly.GetStatus"
+
+    show(open_shelly_gen2, greeting=greeting, state=lambda one: _members(one.status[one.part]), **options)
+
+
+def _members(state: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in state.items() if name != "id" and not isinstance(value, dict))
