@@ -201,18 +201,35 @@ def _apply_value(connection: sqlite3.Connection, seq: int, event: Event, feature
 
 
 def _repeats(connection: sqlite3.Connection, event: Event, feature: Feature) -> bool:
-    """Return whether a device only tells the last known value; what was delivered is then verified by it."""
+    """Return whether a device only tells the last known value, which verifies what was delivered, or its past again.
+
+    What happens and passes is never a repetition: who presses a button twice means it.
+    """
+    value, text = (None, event.text) if feature.textual else (event.value, None)
+    if event.dated and _is_history(connection, event.at, value, text, feature):
+        return True
     known = connection.execute(
         "SELECT value, text, value_event FROM features WHERE external_id = ? AND value_event IS NOT NULL",
         (feature.external_id,),
     ).fetchone()
-    if known is None or known[feature.textual] != (event.text if feature.textual else event.value):
+    if feature.momentary or known is None or known[:2] != (value, text):
         return False
     connection.execute(
         "UPDATE deliveries SET state = 'verified' WHERE event = ? AND target = ? AND state = 'delivered'",
         (known[2], event.origin),
     )
     return True
+
+
+def _is_history(
+    connection: sqlite3.Connection, at: float, value: float | None, text: str | None, feature: Feature
+) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM history h JOIN features f ON f.id = h.feature "
+        "WHERE f.external_id = ? AND h.at = ? AND h.value IS ? AND h.text IS ? LIMIT 1",
+        (feature.external_id, at, value, text),
+    ).fetchone()
+    return row is not None
 
 
 def _supersede(

@@ -19,38 +19,12 @@ from gladys_companion.model import ANY_KEY, Device, Event, Feature, Plan, Regist
 from gladys_companion.resolve import plan
 from gladys_companion.store import lanes
 from gladys_companion.store.binding import release
+from gladys_companion.store.snapshot import DEVICES, load_snapshot, read_device
 from gladys_companion.store.writer import Store
 
 __all__ = ["Registry", "load_snapshot", "open_registry"]
 
 T = TypeVar("T")
-
-_DEVICES = "SELECT id, driver, name, model, host, address, port, seen_at, away_since FROM devices"
-_FEATURES = "SELECT external_id, device, name, category, type, unit, min, max, writable, keep_history FROM features"
-
-
-def _device(row: Sequence[Any]) -> Device:
-    return Device(**dict(zip(Device.__struct_fields__, row, strict=True)))
-
-
-def _feature(row: Sequence[Any]) -> Feature:
-    fields = dict(zip(Feature.__struct_fields__, row, strict=True))
-    return Feature(**{**fields, "writable": bool(fields["writable"]), "keep_history": bool(fields["keep_history"])})
-
-
-def load_snapshot(database: Database, targets: tuple[str, ...] = ()) -> RegistrySnapshot:
-    """Return the registry as the tables have it; ``targets`` are the open sinks."""
-    rows = database.conn.execute
-    exposed: dict[str, frozenset[str]] = {}
-    for external_id, key_id in rows("SELECT external_id, key_id FROM exposures"):
-        exposed[external_id] = exposed.get(external_id, frozenset()) | {key_id}
-    return RegistrySnapshot(
-        devices={row[0]: _device(row) for row in rows(_DEVICES)},
-        features={row[0]: _feature(row) for row in rows(_FEATURES)},
-        aliases=dict(rows("SELECT alias, external_id FROM aliases").fetchall()),
-        exposed=exposed,
-        targets=targets,
-    )
 
 
 class Registry:
@@ -115,7 +89,7 @@ class Registry:
                 "max = excluded.max, writable = excluded.writable, keep_history = excluded.keep_history",
                 msgspec.structs.astuple(feature),
             )
-        stored = _device(connection.execute(f"{_DEVICES} WHERE id = ?", (device.id,)).fetchone())
+        stored = read_device(connection.execute(f"{DEVICES} WHERE id = ?", (device.id,)).fetchone())
         self.snapshot = msgspec.structs.replace(
             self.snapshot,
             devices={**self.snapshot.devices, device.id: stored},
@@ -279,6 +253,29 @@ class Registry:
             database.conn.execute("DELETE FROM exposures WHERE external_id = ?", (own,))
             exposed = {name: keys for name, keys in self.snapshot.exposed.items() if name != own}
             self.snapshot = msgspec.structs.replace(self.snapshot, exposed=exposed)
+            return set()
+
+        await self._change(job)
+
+    async def share(self, device_id: str, way: str | None) -> None:
+        """Take note that Gladys was given a device, by ``rest`` or ``mqtt``; with None, that it has it no more.
+
+        Raises:
+            RequestError: 404 when there is no such device.
+        """
+
+        def job(database: Database) -> set[str]:
+            self._known_device(device_id)
+            shared = {one: known for one, known in self.snapshot.shared.items() if one != device_id}
+            if way is None:
+                database.conn.execute("DELETE FROM shares WHERE device = ?", (device_id,))
+            else:
+                database.conn.execute(
+                    "INSERT INTO shares VALUES (?,?,?) ON CONFLICT (device) DO UPDATE SET way = excluded.way",
+                    (device_id, way, self._clock.now()),
+                )
+                shared[device_id] = way
+            self.snapshot = msgspec.structs.replace(self.snapshot, shared=shared)
             return set()
 
         await self._change(job)

@@ -19,6 +19,19 @@ def _spine(database: Database) -> None:
         database.execute(statement)
 
 
+@MIGRATIONS(name="0002-shares")
+def _shares(database: Database) -> None:
+    database.execute(_SHARES)
+
+
+_SHARES = """
+CREATE TABLE shares (              -- devices of ours that Gladys was given
+  device TEXT PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
+  way TEXT NOT NULL,               -- rest: created there; mqtt: announced over MQTT, and added by its user
+  at REAL NOT NULL
+) WITHOUT ROWID
+"""
+
 _SPINE = """
 CREATE TABLE events (              -- the journal: everything that came in, in the order it came in
   seq INTEGER PRIMARY KEY,
