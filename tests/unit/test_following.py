@@ -218,6 +218,34 @@ async def test_a_flood_becomes_a_trickle_that_ends_with_the_newest() -> None:
         one.driver.forget(LAMP.id)
 
 
+async def test_an_answer_from_before_a_command_is_no_news() -> None:
+    """What a device says when it is asked in the middle of a command may be old, and is asked for again."""
+
+    async def answer(value: float, when: asyncio.Event) -> dict[str, float]:
+        await when.wait()
+        return {"on": value}
+
+    async with toy() as one:
+        one.driver.follow(LAMP)
+        following = await one.listening()
+        following.tell({"on": 0})
+        assert await one.next() == ("toy:1:on", 0)
+        at_once, later = asyncio.Event(), asyncio.Event()
+        at_once.set()
+        async with asyncio.TaskGroup() as group:
+            before = group.create_task(following.tell_answer(answer(0, later)))
+            await asyncio.sleep(0)
+            with one.driver.commanding(LAMP.id, "on", 1):
+                assert not await following.tell_answer(answer(0, at_once))
+                meanwhile = group.create_task(following.tell_answer(answer(0, later)))
+                await asyncio.sleep(0)
+            later.set()
+            assert not await before
+            assert not await meanwhile
+        assert await following.tell_answer(answer(0, at_once))  # and this one is true
+        assert await one.next() == ("toy:1:on", 0)
+
+
 async def test_poll_asks_often_after_a_change_or_a_command_and_eases_off() -> None:
     """The pauses grow to the slowest while nothing moves, and fall back to the quickest when something does."""
     pauses: list[float] = []

@@ -48,6 +48,8 @@ class Following(Generic[C]):
         self._woken = asyncio.Event()
         self._heard: dict[str, Value] = {}
         self._told: dict[str, Value] = {}  # told on, or commanded: no news when the device repeats it
+        self._commands = 0  # begun since ever
+        self._commanded = 0  # of them ended
 
     def tell(self, values: Mapping[str, Value]) -> bool:
         """Take the values of components (``{"switch:0": 1}``), all or some; return whether one of them was news.
@@ -63,6 +65,15 @@ class Following(Generic[C]):
         for component, value in news.items():
             self._news.put(self.device.id, component, value, momentary=False)
         return bool(news)
+
+    async def tell_answer(self, answer: Awaitable[Mapping[str, Value]]) -> bool:
+        """Take what the device answers when asked, as ``tell``; not if it was commanded meanwhile.
+
+        An answer may be of before the command, and would tell its opposite. Whoever asks is woken to ask again.
+        """
+        begun, quiet = self._commands, self._commands == self._commanded
+        values = await answer
+        return self.tell(values if quiet and begun == self._commands else {})
 
     def happened(self, component: str, value: float) -> None:
         """Take something that happens and passes, such as a press of a button: never taken for a repetition."""
@@ -100,6 +111,7 @@ class Following(Generic[C]):
     def commanding(self, component: str, value: Value) -> Iterator[None]:
         """Expect the device to repeat this value; where the command fails, what it said meanwhile is news after all."""
         self._told[component] = value
+        self._commands += 1
         try:
             yield
         except BaseException:
@@ -109,6 +121,7 @@ class Following(Generic[C]):
                     self.tell({component: self._heard[component]})
             raise
         finally:
+            self._commanded += 1
             self.wake()
 
 
@@ -257,7 +270,7 @@ async def poll(
     """
     pause = quick
     while True:
-        changed = following.tell(await ask())
+        changed = await following.tell_answer(ask())
         pause = quick if changed else min(pause * ease, slow)
         if await following.pause(pause):
             pause = quick
