@@ -83,7 +83,11 @@ class Driver(Target, Source, Protocol):
         """Stop following."""
 
     def discover(self) -> AsyncIterator[Device]:
-        """Yield devices that do not speak mDNS, for as long as the plug-in is open; most drivers yield nothing."""
+        """Yield devices that do not speak mDNS, for as long as the plug-in is open; most drivers yield nothing.
+
+        One that is yielded again is described again if its name, model, address, port or ``seen_at`` is another; one
+        with ``away_since`` is gone.
+        """
 
 
 class Trouble(Struct, frozen=True):

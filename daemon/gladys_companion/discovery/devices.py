@@ -114,6 +114,12 @@ class Devices:
         if one is not None and one.claims.pop(key, None) is not None:
             self._wake(one)
 
+    def miss(self, device_id: str, record: PluginRecord) -> None:
+        """Take note that a driver says that a device is gone, also one that it has not found since the start."""
+        one = self._all.get(device_id)
+        if one is not None and one.record is record and not one.claims:
+            self._wake(one)
+
     def forget(self, device_id: str) -> None:
         """Follow a device no more; one that is announced anew is a new one."""
         one = self._all.pop(device_id, None)

@@ -5,6 +5,7 @@ from msgspec import Struct
 __all__ = [
     "MOST_ADDRESSES",
     "MOST_FEATURES",
+    "MOST_FOUND",
     "MOST_HOST",
     "MOST_NAME",
     "MOST_PER_TYPE",
@@ -18,6 +19,7 @@ __all__ = [
 
 MOST_SERVICES = 2_000
 MOST_PER_TYPE = 500
+MOST_FOUND = 20_000  # without mDNS, by drivers that ask where the user told them to
 MOST_TXT_ENTRIES = 64
 MOST_TXT_BYTES = 255
 MOST_ADDRESSES = 8

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
 
 import ifaddr
 import structlog
-from zeroconf import InterfaceChoice, IPVersion
+from zeroconf import IPVersion
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.config import Discovery as Options
+from gladys_companion.discovery.links import Links, open_links
 
 __all__ = ["Mdns", "open_mdns", "select"]
 
 Interfaces = list[str | int]
+Adapters = tuple[ifaddr.Adapter, ...]
 
 log = structlog.get_logger(__name__)
 
 
 def select(options: Options, adapters: Iterable[ifaddr.Adapter]) -> tuple[Interfaces, tuple[str, ...]]:
-    """Return what to listen on, IPv4 addresses and IPv6 interface indexes, and a sentence for each name not found."""
+    """Return what to listen on, as zeroconf takes it, and a sentence for each name not found.
+
+    IPv4 and IPv6 addresses; of an interface whose IPv6 address others have too, its index. Where the configuration
+    names none it is every interface; the loopback only where there is nothing else.
+    """
     found: Interfaces = []
     missing = []
     known = tuple(adapters)
-    for wanted in options.interfaces:
-        matching = [here for adapter in known for here in _on(adapter, wanted, ipv6=options.ipv6)]
+    counts = Counter(_text(one) for adapter in known for one in adapter.ips)
+    for wanted in options.interfaces or _beyond_loopback(known):
+        matching = [here for adapter in known for here in _on(adapter, wanted, counts, ipv6=options.ipv6)]
         if not matching:
             names = [adapter.nice_name for adapter in known]
             near = difflib.get_close_matches(wanted, names, n=1) or [", ".join(names) or "none"]
@@ -37,15 +45,27 @@ def select(options: Options, adapters: Iterable[ifaddr.Adapter]) -> tuple[Interf
     return found, tuple(missing)
 
 
-def _on(adapter: ifaddr.Adapter, wanted: str, *, ipv6: bool) -> Iterable[str | int]:
+def _beyond_loopback(adapters: Adapters) -> tuple[str, ...]:
+    names = dict.fromkeys(adapter.nice_name for adapter in adapters)
+    beyond = dict.fromkeys(
+        adapter.nice_name for adapter in adapters if not all(_is_loopback(_text(one)) for one in adapter.ips)
+    )
+    return tuple(beyond or names)
+
+
+def _text(one: ifaddr.IP) -> str:
+    return one.ip if isinstance(one.ip, str) else one.ip[0]
+
+
+def _on(adapter: ifaddr.Adapter, wanted: str, counts: Mapping[str, int], *, ipv6: bool) -> Iterable[str | int]:
     """Yield what of an adapter a name or address means."""
     named = wanted in {adapter.name, adapter.nice_name}
     for one in adapter.ips:
-        text = one.ip if isinstance(one.ip, str) else one.ip[0]
+        text = _text(one)
         if not named and not _same(text, wanted):
             continue
-        if isinstance(one.ip, str):
-            yield one.ip
+        if isinstance(one.ip, str) or (counts[text] == 1 and (ipv6 or not named)):
+            yield text
         elif adapter.index is not None and (ipv6 or not named):
             yield adapter.index
 

@@ -15,7 +15,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.discovery import pairing
 from gladys_companion.discovery.claims import Claim, admitted
 from gladys_companion.discovery.devices import Devices
-from gladys_companion.discovery.limits import Pace
+from gladys_companion.discovery.limits import MOST_FOUND, Pace
 from gladys_companion.discovery.network import Mdns
 from gladys_companion.discovery.services import HTTP, bounded, is_gladys, label
 from gladys_companion.discovery.sightings import Key, Sighting, Sightings
@@ -75,7 +75,7 @@ class Discovery:
         self._pace = pace
         self._drivers = {name: record for name, record in drivers.items() if record.target is not None}
         self._services: dict[str, tuple[str, ...]] = {}
-        self._sightings = Sightings(self._evicted)
+        self._sightings = Sightings(self._evicted, apart={FOUND: MOST_FOUND})
         self._watch = Watch(mdns, self._sightings, pace, self)
         self._devices = Devices(registry, self._sightings, self.settled, clock, pace)
         self._gladys: dict[Key, Service] = {}
@@ -270,12 +270,18 @@ class Discovery:
         key = (FOUND, f"{record.name}:{device.id}")
         if device.away_since is not None:
             self._withdraw(key, self._sightings.remove(key))
+            self._devices.miss(device.id, record)
         elif self._sightings.admit(key, label(FOUND, device.name)):
             known = Sighting(name=label(FOUND, device.name), driver=record.name)
             try:
-                self._devices.claim(key, record, Claim(admitted(device, record.name), (device.address,), {}))
+                self._devices.claim(key, record, Claim(admitted(device, record.name), (device.address,), _said(device)))
             except Rejected as error:
                 self._sightings.put(key, structs.replace(known, says=str(error)))
             else:
                 self._sightings.put(key, structs.replace(known, device=device.id))
         self.settled()
+
+
+def _said(device: Device) -> dict[str, str]:
+    """Return what a driver says of a device that it found: where that changes, the device is described again."""
+    return {"name": device.name, "model": device.model, "seen_at": repr(device.seen_at)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct, structs
 
@@ -27,15 +28,24 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
 
 class Sightings:
-    """At most ``most`` names, and ``most_per_type`` of a type; ``evicted`` is told which one had to go."""
+    """At most ``most`` names, and ``most_per_type`` of a type; ``evicted`` is told which one had to go.
+
+    A type that is ``apart`` has a bound of its own, and takes nobody's room.
+    """
 
     def __init__(
-        self, evicted: Callable[[Key, Sighting], None], *, most: int = MOST_SERVICES, most_per_type: int = MOST_PER_TYPE
+        self,
+        evicted: Callable[[Key, Sighting], None],
+        *,
+        most: int = MOST_SERVICES,
+        most_per_type: int = MOST_PER_TYPE,
+        apart: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.dropped = 0
         self._evicted = evicted
         self._most = most
         self._most_per_type = most_per_type
+        self._apart = apart
         self._all: dict[Key, Sighting] = {}
         self._loose: dict[str, dict[Key, None]] = {}
         self._counts: dict[str, int] = {}
@@ -57,9 +67,11 @@ class Sightings:
         """Make room for a name and note it; False if there is none. A name already noted stays as it is."""
         if key in self._all:
             return True
-        full = self._counts.get(key[0], 0) >= self._most_per_type
-        crowded = key[0] if full else max(self._loose, key=lambda type_: len(self._loose[type_]), default=key[0])
-        if full or len(self._all) >= self._most:
+        full = self._counts.get(key[0], 0) >= self._apart.get(key[0], self._most_per_type)
+        others = [type_ for type_ in self._loose if type_ not in self._apart]
+        crowded = key[0] if full else max(others, key=lambda type_: len(self._loose[type_]), default=key[0])
+        together = len(self._all) - sum(self._counts.get(type_, 0) for type_ in self._apart)
+        if full or (key[0] not in self._apart and together >= self._most):
             self.dropped += 1
             oldest = next(iter(self._loose.get(crowded, ())), None)
             removed = self.remove(oldest) if oldest else None
