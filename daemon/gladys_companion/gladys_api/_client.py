@@ -57,16 +57,22 @@ class GladysApi:
 
     async def devices(self) -> Listing:
         """Return all devices, asked for part by part."""
-        found: list[GladysDevice] = []
-        odd = pages = 0
+        parts: list[Listing] = []
+        count = 0
         while True:
-            query = {"order_by": "external_id", "take": str(PAGE), "skip": str(len(found) + odd)}
-            some, more_odd = await self._read(await self._ask("GET", "/device", query=query), _messages.page)
-            found += some
-            odd, pages, length = odd + more_odd, pages + 1, len(some) + more_odd
-            if length != PAGE:  # the last part; or Gladys knows of no parts, and this was all
-                return Listing(devices=tuple(found), odd=odd, pages=pages)
-            if len(found) + odd > MOST_DEVICES:
+            query = {"order_by": "external_id", "take": str(PAGE), "skip": str(count)}
+            parts.append(await self._read(await self._ask("GET", "/device", query=query), _messages.page))
+            length = len(parts[-1].devices) + len(parts[-1].odd)
+            count += length
+            if len(parts) > 1 and parts[-1] == parts[-2]:  # Gladys knows of no parts, and this was all
+                return parts[0]
+            if length != PAGE:
+                return Listing(
+                    devices=tuple(one for part in parts for one in part.devices),
+                    odd=tuple(one for part in parts for one in part.odd),
+                    pages=len(parts),
+                )
+            if count > MOST_DEVICES:
                 raise Rejected(f"{self._name} says that it has more than {MOST_DEVICES} devices, which are too many.")
 
     async def find(self, external_id: str) -> dict[str, Any] | None:
@@ -88,8 +94,8 @@ class GladysApi:
     async def feature(self, selector: str) -> GladysFeature | None:
         """Return a feature as Gladys' database has it now; None where it has none of this selector."""
         query = {"device_feature_selectors": selector}
-        devices, _ = await self._read(await self._ask("GET", "/device", query=query), _messages.page)
-        return next((one for device in devices for one in device.features if one.selector == selector), None)
+        found = await self._read(await self._ask("GET", "/device", query=query), _messages.page)
+        return next((one for device in found.devices for one in device.features if one.selector == selector), None)
 
     async def set_value(self, selector: str, value: float | str) -> None:
         """Have Gladys command the device of a feature; it answers before it does so, whatever will become of it.
@@ -146,7 +152,7 @@ class GladysApi:
         try:
             return read(body) if len(body) < LARGE else await asyncio.to_thread(read, body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Unavailable(f"{self._name} answers what Gladys does not. Is [gladys] url right?") from error
+            raise Unavailable(f"{self._name} answers what Gladys does not: check [gladys] url.") from error
 
     async def _key(self) -> str:
         """Return the key as it is now, so that a mended file needs no restart."""
@@ -196,8 +202,10 @@ def _key(settings: Gladys) -> str:
     """
     key = (secret(API_KEY, settings.api_key_file) or "").strip()
     if len(key) > LONGEST_KEY or not (key.isascii() and key.isprintable()) or " " in key:
-        where = settings.api_key_file or "The API key for Gladys"
-        raise ConfigError(f"{where} holds what is no API key: nothing but the key belongs there, on one line.")
+        where = f"file {settings.api_key_file}" if settings.api_key_file else "credential or variable"
+        raise ConfigError(
+            f"The secret {where} holds what is no API key: nothing but the key belongs there, on one line."
+        )
     return key
 
 

@@ -5,7 +5,6 @@ Shapes: the models ``device`` and ``device_feature`` of Gladys Assistant 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,32 +45,41 @@ class GladysDevice(Struct, frozen=True, kw_only=True):
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """All devices. ``odd`` ones could not be read; it came in so many ``pages``, between which some may have moved."""
+    """All devices. ``odd`` are the external ids of those that could not be read, "" where not even that could be.
+
+    It came in so many ``pages``, between which some devices may have moved.
+    """
 
     devices: tuple[GladysDevice, ...] = ()
-    odd: int = 0
+    odd: tuple[str, ...] = ()
     pages: int = 0
 
 
-def page(body: bytes) -> tuple[tuple[GladysDevice, ...], int]:
-    """Return the devices of an answer, and how many there are that can not be read.
+class _Named(Struct, frozen=True):
+    external_id: str = ""
+
+
+def page(body: bytes) -> Listing:
+    """Return the devices of one answer.
 
     Raises:
-        msgspec.DecodeError, msgspec.ValidationError: it is no list.
+        msgspec.DecodeError: it is no list.
     """
-    raws = msgspec.json.decode(body, type=list[msgspec.Raw])
-    found = tuple(_readable(raws))
-    return found, len(raws) - len(found)
-
-
-def _readable(raws: Iterable[msgspec.Raw]) -> Iterable[GladysDevice]:
-    for raw in raws:
+    found: list[GladysDevice] = []
+    odd: list[str] = []
+    for raw in msgspec.json.decode(body, type=list[msgspec.Raw]):
         try:
-            one = msgspec.json.decode(raw, type=GladysDevice, strict=False)
+            found.append(msgspec.json.decode(raw, type=GladysDevice, strict=False))
         except msgspec.ValidationError:
-            continue
-        if one.external_id and all(feature.external_id and feature.selector for feature in one.features):
-            yield one
+            odd.append(_named(raw))
+    return Listing(devices=tuple(found), odd=tuple(odd), pages=1)
+
+
+def _named(raw: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(raw, type=_Named).external_id
+    except msgspec.ValidationError:
+        return ""
 
 
 def device(members: dict[str, Any]) -> GladysDevice:

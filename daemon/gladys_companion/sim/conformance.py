@@ -28,11 +28,11 @@ from aiohttp import ClientSession
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import SYSTEM
-from gladys_companion.config import Mqtt
+from gladys_companion.config import Gladys, Mqtt
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service, report
-from gladys_companion.ports import Driver, Kit, Plugin, Troubled
+from gladys_companion.ports import Driver, Kit, Plugin, Secrets, Troubled
 
 __all__ = ["DriverConformance", "MemorySecrets", "Rig"]
 
@@ -44,8 +44,9 @@ class Rig:
     """The device at hand, and how to know the truth about it without the driver.
 
     ``name`` and ``plugin`` are as in the entry point; ``config`` is its TOML table, with time-outs of a fraction of a
-    second; ``mqtt`` is the broker, if it needs one; ``device`` is where it is now; ``service`` is its announcement,
-    None without mDNS. Of the methods only ``read`` must be there: what stays as it is here is skipped, and told.
+    second; ``mqtt`` is the broker and ``gladys`` the Gladys, if it needs one; ``device`` is where it is now;
+    ``service`` is its announcement, None without mDNS; ``secrets`` is what was gained by pairing. Of the methods only
+    ``read`` must be there: what stays as it is here is skipped, and told.
     """
 
     name: str
@@ -54,7 +55,9 @@ class Rig:
     service: Service | None = None
     config: Mapping[str, Any] = MappingProxyType({})
     mqtt: Mqtt = Mqtt()
+    gladys: Gladys = Gladys()
     registry: RegistrySnapshot = RegistrySnapshot()
+    secrets: Secrets | None = None
 
     async def read(self, feature: Feature) -> float | str | None:
         """Return the value that the device has now."""
@@ -132,9 +135,10 @@ class DriverConformance:
                 clock=SYSTEM,
                 zeroconf=zeroconf,
                 http=http,
-                secrets=MemorySecrets(),
+                secrets=rig.secrets or MemorySecrets(),
                 registry=lambda: rig.registry,
                 mqtt=rig.mqtt,
+                gladys=rig.gladys,
             )
 
     @pytest_asyncio.fixture
