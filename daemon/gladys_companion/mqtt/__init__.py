@@ -5,6 +5,7 @@ What is published is acknowledged by the broker; what ends with the connection s
 
 from aiomqtt import Message
 
+from gladys_companion.mqtt._client import BrokerClient
 from gladys_companion.mqtt._connection import Connection, Hear, check
 
-__all__ = ["Connection", "Hear", "Message", "check"]
+__all__ = ["BrokerClient", "Connection", "Hear", "Message", "check"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from aiomqtt import Client, Message, MqttCodeError, MqttError, Will
 from msgspec import Struct
@@ -16,6 +17,8 @@ from msgspec import Struct
 from gladys_companion.errors import Unavailable
 
 __all__ = ["Broker", "BrokerClient", "open_client", "tls_context"]
+
+T = TypeVar("T")
 
 REACHED_WITHIN = 3.0
 ANSWER_WITHIN = 5.0
@@ -120,11 +123,25 @@ class BrokerClient(Client):
         self._tried = asyncio.Event()
 
     async def heard(self) -> AsyncIterator[Message]:
-        """Yield what is published, without letting a flood pile up, until the connection ends as ``MqttError``."""
-        async for message in self.messages:
+        """Yield what is published until the connection ends as ``MqttError``.
+
+        Unlike ``messages`` it needs no task for each of them, and a flood is taken as fast as it comes.
+        """
+        ended: asyncio.Future[None] = self._disconnected
+        queue = cast("asyncio.Queue[Message | None]", self._queue)
+        ended.add_done_callback(lambda _: queue.put_nowait(None))
+        while (message := await queue.get()) is not None:
             yield message
-            while not self._queue.empty():
-                yield self._queue.get_nowait()
+        raise MqttError("Disconnected") from ended.exception()
+
+    async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109 - the base's
+        """As the base's, without ``asyncio.wait_for``, which in Python 3.11 may swallow that it was cancelled."""
+        limit = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if math.isinf(limit) else limit):
+                return await fut
+        except TimeoutError:
+            raise MqttError("no answer in time") from None
 
     def _client_connect(self) -> None:
         try:

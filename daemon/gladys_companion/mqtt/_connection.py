@@ -51,6 +51,7 @@ class Connection:
         self._clock = clock
         self._will = Will(f"{broker.client_id}/status", b"offline", qos=1, retain=True)
         self._client: BrokerClient | None = None
+        self._attempted = asyncio.Event()
         self._connected = asyncio.Event()
         self._always: Mapping[str, Hear] = {}
         self._hearers: dict[str, list[Hear]] = {}
@@ -85,6 +86,16 @@ class Connection:
     async def connected(self) -> None:
         """Return as soon as there is a connection."""
         await self._connected.wait()
+
+    async def reached(self) -> None:
+        """Return at once where there is a connection; where the first attempt is under way, when it ended.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        await self._attempted.wait()
+        if self._client is None:
+            raise Unavailable(self.trouble or f"The broker at {self._broker} is away.")
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1, and return when the broker has it.
@@ -137,9 +148,9 @@ class Connection:
     @asynccontextmanager
     async def _while_connected(self) -> AsyncIterator[BrokerClient]:
         """Yield the client; the connection's end ends the block."""
+        await self.reached()
         client = self._client
-        if client is None:
-            raise Unavailable(self.trouble or f"The broker at {self._broker} is away.")
+        assert client is not None  # noqa: S101 - as just asked
         patience = asyncio.timeout(None)
         try:
             async with patience:
@@ -167,6 +178,7 @@ class Connection:
                 if str(error) != self.trouble:
                     self.trouble = str(error)
                     log.warning("no broker", client=self._broker.client_id, reason=self.trouble)
+            self._attempted.set()
             if connected_at is not None and self._clock.elapsed() - connected_at >= STABLE_AFTER:
                 delays = backoff(FIRST_RETRY, most)
             await asyncio.sleep(next(delays))
@@ -181,6 +193,7 @@ class Connection:
             await self._subscribe(client, tuple(self._always))
             await client.publish(self._will.topic, b"online", qos=1, retain=True)
             self._client, self.trouble = client, None
+            self._attempted.set()
             self._connected.set()
             log.info("broker reached", client=self._broker.client_id, broker=str(self._broker))
             self._back()

@@ -53,7 +53,8 @@ class GladysSink:
         """Publish, and return when the broker has it; see ``ports.Target``."""
         message = _topics.publication(delivery, self._clock.now())
         feature = delivery.feature
-        if feature is not None and self.hindrance is None:
+        await self._connection.reached()
+        if feature is not None:
             self._told[feature.external_id] = _value(delivery), self._clock.elapsed()
         once = feature is not None and feature.momentary
         publish = self._connection.publish_once if once else self._connection.publish
