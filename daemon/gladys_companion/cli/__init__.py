@@ -17,7 +17,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {  # name: where it is, and what `--help` says of it
     "run": ("run:run", "Run the daemon at home, in the foreground."),
-    "demo": ("demo:demo", "Show the whole path on this machine, with a simulated lamp."),
+    "demo": ("demo:demo", "Show the whole path on this machine, with simulated devices."),
     "status": ("home:status", "Say how the running daemon is."),
     "doctor": ("doctor:doctor", "Find out what is wrong, and what to do about it."),
     "config": ("check:config", "Check the configuration file."),
