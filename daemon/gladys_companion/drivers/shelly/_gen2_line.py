@@ -30,7 +30,7 @@ __all__ = ["CalmWebSocket", "Gen2Line", "open_gen2"]
 USER = "admin"  # always, see shelly-api-docs.shelly.cloud/gen2/General/Authentication
 GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a device that hangs never answers
 MOST_EVENTS = 16  # in one notification
-AT_ONCE, A_SECOND = 500, 2_000  # frames that are read; a device that sends more has to wait
+AT_ONCE, A_SECOND = 1_000, 5_000  # frames that are read; a device that sends more has to wait
 
 
 class CalmWebSocket(ClientWebSocketResponse[Any]):
@@ -182,9 +182,9 @@ class Gen2Line:
         elif frame.get("method") == "NotifyEvent":
             events = at(params, ("events",))
             for event in events[:MOST_EVENTS] if isinstance(events, Sequence) else ():
-                component, push = at(event, ("component",)), PUSHES.get(str(at(event, ("event",))))
+                component, push = str(at(event, ("component",))), PUSHES.get(str(at(event, ("event",))))
                 if push is not None and component in buttons(self._settings):
-                    self._following.happened(str(component), push)
+                    self._following.happened(component, push)
 
     def ended(self) -> None:
         """Have ``listen`` notice that the connection ended."""

@@ -80,8 +80,9 @@ def _color(fields: Fields) -> float | None:
 
 def _temperature(fields: Fields) -> float | None:
     kelvin = fields.get("ct")
-    usable = isinstance(kelvin, int | float) and kelvin > 0 and fields.get("mode") != "color"
-    return mired(kelvin) if usable else None  # type: ignore[arg-type]  # a number, as just asked
+    if not isinstance(kelvin, int | float) or not 1000 <= kelvin <= 20_000 or fields.get("mode") == "color":  # noqa: PLR2004
+        return None
+    return mired(kelvin)
 
 
 def _position(fields: Fields) -> float | None:

@@ -150,7 +150,9 @@ def judged(place: Place) -> Iterator[None]:
         says = f"{place} refused it: {str(error.message)[:200].rstrip('.!') or error.code}."
         raise (Rejected(says) if error.code in REFUSED else Unavailable(says)) from error
     except (ClientError, DeviceConnectionError, OSError) as error:
-        cause = error.__cause__ or error
+        cause = error.__cause__
+        if cause is None and isinstance(error, DeviceConnectionError):  # lost with a question under way
+            raise Unavailable(f"{place} ended the connection.") from error
         if isinstance(cause, WSServerHandshakeError):
             raise _blamed(place, cause.status) from error
         raise Unavailable(f"{place} can not be reached: {reason(error)}.") from error
