@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.needs import program
 
-pytest_plugins = ["tests.networks", "tests.npm_modules"]
+pytest_plugins = ["tests.esphome", "tests.networks", "tests.npm_modules"]
 
 # A loaded machine is slow without being wrong, so neither time nor a slow start fails an example.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
