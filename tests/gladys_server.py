@@ -109,7 +109,7 @@ class GladysServer:
     ``keys`` are valid ones. ``asked`` notes each request as method and path; ``commanded`` each value that a device was
     to get. ``react`` plays the device: it is given feature and value, and returns the value that the device then has,
     None for a device that does nothing. ``fault`` makes each answer a wrong one: ``hang``, ``garbage``, ``slow``,
-    ``redirect``, ``huge``, ``close``, or a status.
+    ``redirect``, ``huge``, ``close``, or a status. One that ``loses_answers`` takes values, and answers nobody.
     """
 
     def __init__(self) -> None:
@@ -122,6 +122,7 @@ class GladysServer:
         self.react: Callable[[Members, Any], Awaitable[Any]] = self._obedient
         self.on_value: Callable[[Members, Members, Any], Awaitable[None]] | None = None  # the MQTT service, if any
         self.fault: str | int | None = None
+        self.loses_answers = False
         self.paged = True
         self.too_many_states: set[str] = set()
         self.changed = asyncio.Condition()
@@ -378,6 +379,9 @@ class GladysServer:
         task = asyncio.create_task(self.set_value(selector, value))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self.loses_answers:
+            assert request.transport is not None
+            request.transport.abort()
         action = {"type": "device.set-value", "device_feature": selector, "value": value, "status": "pending"}
         return web.json_response(action)
 

@@ -74,7 +74,7 @@ class Daemon:
             for one in self.plugins.values()
         )
         here = (one for one in self.registry.snapshot.devices.values() if one.away_since is None)
-        troubles = tuple(told.says for one in here if (told := self.trouble(one.id)))
+        troubles = tuple(dict.fromkeys(told.says for one in here if (told := self.trouble(one.id))))
         return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=troubles)
 
     def _mdns_status(self) -> MdnsStatus:

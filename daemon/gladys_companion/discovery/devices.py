@@ -18,7 +18,7 @@ from gladys_companion.backoff import delay
 from gladys_companion.clock import Clock
 from gladys_companion.discovery.claims import Claim, Place, View, check, elsewhere, places, view_of, wait_for
 from gladys_companion.discovery.limits import Pace
-from gladys_companion.discovery.sightings import Key, Sightings
+from gladys_companion.discovery.sightings import FOUND, Key, Sightings
 from gladys_companion.errors import CompanionError, Rejected, RequestError, StoreError, Unavailable
 from gladys_companion.model import Device, Feature
 from gladys_companion.plugins import PluginRecord, contained
@@ -99,10 +99,10 @@ class Devices:
         if one is None:
             known = self._registry.snapshot.devices.get(claim.device.id)
             if known is not None and known.driver != record.name:
-                raise Rejected(f"{known.id!r} already is a device of the driver {known.driver}.")
+                raise Rejected(_taken(known.id, known.driver))
             one = self._all[claim.device.id] = Followed(claim.device.id, record, known)
         elif one.record is not record:
-            raise Rejected(f"{one.id!r} already is a device of the driver {one.record.name}.")
+            raise Rejected(_taken(one.id, one.record.name))
         if one.claims.get(key) != claim:
             one.claims.pop(key, None)  # so that it becomes the newest
             one.claims[key] = claim
@@ -187,7 +187,9 @@ class Devices:
         if view == one.asked:
             wait = max(0.0, one.next_at - now)
         else:
-            wait = wait_for(self._pace, one.asked_at, moved=len(candidates) > 1 or one.state != "followed", now=now)
+            told = all(key[0] == FOUND for key in one.claims)  # its driver says that it changed
+            moved = len(candidates) > 1 or one.state != "followed" or told
+            wait = wait_for(self._pace, one.asked_at, moved=moved, now=now)
         if wait > 0:
             if one.state == "followed" and not one.conflicts and len(candidates) == 1:
                 await self._return(one, candidates[0].device)
@@ -279,6 +281,13 @@ class Devices:
                 record.target.follow(device)
         except (Unavailable, Rejected) as error:
             log.warning("driver does not follow", device=device.id, reason=str(error))
+
+
+def _taken(device_id: str, driver: str) -> str:
+    return (
+        f"{device_id!r} already is a device of the driver {driver}. "
+        "To have this one instead, forget that one: `gladys-companion devices forget`."
+    )
 
 
 def _where(device: Device) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import structlog
@@ -13,12 +13,12 @@ from zeroconf.asyncio import AsyncServiceInfo
 from gladys_companion.backoff import delay
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.discovery import pairing
-from gladys_companion.discovery.claims import Claim, admitted
+from gladys_companion.discovery.claims import Claim, admitted, is_due
 from gladys_companion.discovery.devices import Devices
 from gladys_companion.discovery.limits import MOST_FOUND, Pace
 from gladys_companion.discovery.network import Mdns
 from gladys_companion.discovery.services import HTTP, bounded, is_gladys, label
-from gladys_companion.discovery.sightings import Key, Sighting, Sightings
+from gladys_companion.discovery.sightings import FOUND, Key, Sighting, Sightings
 from gladys_companion.discovery.watch import Watch
 from gladys_companion.errors import ProtocolError, Rejected, Unavailable
 from gladys_companion.model import Device, Service
@@ -27,8 +27,6 @@ from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.store.registry import Registry
 
 __all__ = ["Discovery", "Seen"]
-
-FOUND = "discover"  # in place of a service type: what a driver found without mDNS
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +70,7 @@ class Discovery:
         pace: Pace = Pace(),  # noqa: B008 - frozen
     ) -> None:
         self._mdns = mdns
+        self._clock = clock
         self._pace = pace
         self._drivers = {name: record for name, record in drivers.items() if record.target is not None}
         self._services: dict[str, tuple[str, ...]] = {}
@@ -185,6 +184,16 @@ class Discovery:
         sighting = self._sightings.get(key)
         if sighting is not None and sighting.service is None:
             self._sightings.put(key, structs.replace(sighting, says=says))
+
+    def lost(self) -> Iterator[Key]:
+        """Yield the names of devices out of reach, each time twice as long after the last."""
+        now = self._clock.now()
+        for key, sighting in self._sightings:
+            if sighting.device is None or key[0] == FOUND:
+                continue
+            trouble = self._devices.trouble(sighting.device)
+            if trouble is not None and not trouble.reached and is_due(now - trouble.since, self._pace.rescan):
+                yield key
 
     def resolved(self, key: Key, info: AsyncServiceInfo) -> None:
         """Ask the drivers what it is."""

@@ -10,7 +10,9 @@ from msgspec import Struct, structs
 from gladys_companion.discovery.limits import MOST_PER_TYPE, MOST_SERVICES
 from gladys_companion.model import Service
 
-__all__ = ["Key", "Sighting", "Sightings"]
+__all__ = ["FOUND", "Key", "Sighting", "Sightings"]
+
+FOUND = "discover"  # in place of a service type: what a driver found without mDNS
 
 Key = tuple[str, str]
 """Service type and full instance name in lower case (DNS does not tell cases apart)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from gladys_companion.drivers.gladys_devices._values import NAME, Known, Shown, known, values
+from gladys_companion.drivers.gladys_devices._values import NAME, Known, Shown, known, shown
 from gladys_companion.gladys_api import GladysDevice, Listing
 from gladys_companion.model import Device, RegistrySnapshot
 
@@ -27,7 +27,7 @@ class Catalogue:
         self._port = port
         self._since = since
         self._all: dict[str, Known] = {}
-        self._told: dict[str, Shown] = {}
+        self._told: dict[str, tuple[float | None, str | None, str | None]] = {}  # as Gladys writes them
 
     def get(self, device_id: str) -> Known | None:
         """Return what was seen of a device, if anything."""
@@ -43,16 +43,21 @@ class Catalogue:
         """Return whether a device that was there is not in this listing."""
         return next(self._gone(listing, registry), None) is not None
 
-    def see(self, listing: Listing, registry: RegistrySnapshot, now: float) -> Iterator[Device]:
-        """Take a new look; yield what is new, changed (``seen_at``: since when) or gone (``away_since``)."""
+    def gone(self, listing: Listing, registry: RegistrySnapshot, now: float) -> tuple[Device, ...]:
+        """Forget what is not in a new listing, and return it with ``away_since``."""
+        found = []
         for device_id in tuple(self._gone(listing, registry)):
             before = self._all.get(device_id)
             self.forget(device_id)
-            yield structs.replace(before.device if before else registry.devices[device_id], away_since=now)
-        for one in listing.devices:
-            mine = self.note(one, registry, now)
-            if mine is not None and (mine.device.seen_at == now or one.external_id not in registry.devices):
-                yield mine.device
+            found.append(structs.replace(before.device if before else registry.devices[device_id], away_since=now))
+        return tuple(found)
+
+    def see(self, one: GladysDevice, registry: RegistrySnapshot, now: float) -> Device | None:
+        """Take a new look at a device; return it if it is new or changed (``seen_at``: since when), or was refused."""
+        mine = self.note(one, registry, now)
+        if mine is None or (mine.device.seen_at != now and one.external_id in registry.devices):
+            return None
+        return mine.device
 
     def note(self, one: GladysDevice, registry: RegistrySnapshot, now: float) -> Known | None:
         """Take a look at one device; return it, or None if it is none for here."""
@@ -66,17 +71,22 @@ class Catalogue:
         self._all[one.external_id] = mine
         return mine
 
-    def news(self, registry: RegistrySnapshot, now: float, device_id: str | None = None) -> Iterator[tuple[str, Shown]]:
-        """Yield, once, the external ids of features that the registry has with their last values."""
-        some = self._all.values() if device_id is None else filter(None, [self._all.get(device_id)])
-        for one in some:
-            for external_id, last in values(one, now):
-                feature = registry.features.get(external_id)
-                if feature is None or feature.device != one.device.id or self._told.get(external_id) == last:
-                    continue
-                self._told[external_id] = last
-                if not feature.momentary or last.at > self._since:
-                    yield external_id, last
+    def news(self, device_id: str, registry: RegistrySnapshot, now: float) -> Iterator[tuple[str, Shown]]:
+        """Yield, once, the last values of a device by external id, of those features that the registry has by now."""
+        one = self._all.get(device_id)
+        if one is None:
+            return
+        for feature in one.features:
+            theirs, here = one.theirs[feature.external_id], registry.features.get(feature.external_id)
+            if here is None or here.device != device_id:
+                continue
+            written = theirs.last_value, theirs.last_value_string, theirs.last_value_changed
+            if self._told.get(feature.external_id) == written:
+                continue
+            self._told[feature.external_id] = written
+            last = shown(theirs, textual=feature.textual, now=now)
+            if last is not None and (not feature.momentary or last.at > self._since):
+                yield feature.external_id, last
 
     def _gone(self, listing: Listing, registry: RegistrySnapshot) -> Iterator[str]:
         there = {*(one.external_id for one in listing.devices), *listing.odd}

@@ -24,6 +24,7 @@ from gladys_companion.ports import Kit, Plugin, Trouble
 __all__ = ["PLUGIN", "Config", "GladysDevices"]
 
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+AT_A_TIME = 50  # devices that are looked at before others have their turn
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0  # seconds between two looks at what became of a command
 
 log = structlog.get_logger(__name__)
@@ -205,14 +206,19 @@ class GladysDevices:
         if odd - self._odd:
             log.warning("devices of gladys can not be read", devices=sorted(odd)[:10], count=len(listing.odd))
         self._odd = odd
-        for device in self._catalogue.see(listing, self._kit.registry(), self._kit.clock.now()):
+        now = self._kit.clock.now()
+        for device in self._catalogue.gone(listing, self._kit.registry(), now):
             self._found.put_nowait(device)
-            await asyncio.sleep(0)
-        self._tell()
+        for count, one in enumerate(listing.devices):
+            if (changed := self._catalogue.see(one, self._kit.registry(), now)) is not None:
+                self._found.put_nowait(changed)
+            self._tell(one.external_id)
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
-    def _tell(self, device_id: str | None = None) -> None:
-        clock, registry = self._kit.clock, self._kit.registry()
-        for external_id, last in self._catalogue.news(registry, clock.now(), device_id):
+    def _tell(self, device_id: str) -> None:
+        clock = self._kit.clock
+        for external_id, last in self._catalogue.news(device_id, self._kit.registry(), clock.now()):
             text = isinstance(last.value, str)
             event = report(
                 origin=NAME,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from gladys_companion.gladys_api import GladysDevice, GladysFeature, moment
 from gladys_companion.model import Device, Feature, RegistrySnapshot
-from gladys_companion.resolve import GLADYS_DEVICES, VIRTUAL
+from gladys_companion.resolve import GLADYS, GLADYS_DEVICES, VIRTUAL
 
-__all__ = ["NAME", "OFFERED", "Known", "Shown", "agrees", "known", "shown", "values"]
+__all__ = ["NAME", "OFFERED", "Known", "Shown", "agrees", "known", "shown"]
 
 NAME = GLADYS_DEVICES
 OFFERED = "homeassistant:gladys-companion-"  # how the ids of devices begin that Gladys made of what we announced
@@ -52,7 +52,7 @@ def known(one: GladysDevice, registry: RegistrySnapshot, *, host: str, port: int
         port: likewise.
     """
     ours = registry.devices.get(one.external_id)
-    if one.external_id.startswith(OFFERED) or one.external_id in {NAME, VIRTUAL, *registry.targets}:
+    if one.external_id.startswith(OFFERED) or one.external_id in {NAME, VIRTUAL, GLADYS, *registry.targets}:
         return None
     if ours is not None and ours.driver != NAME and (ours.driver != VIRTUAL or ours.id in registry.shared):
         return None
@@ -129,14 +129,6 @@ def shown(feature: GladysFeature, *, textual: bool, now: float) -> Shown | None:
     value = (feature.last_value_string or "")[:LONGEST_TEXT] or None if textual else _finite(feature.last_value)
     at = moment(feature.last_value_changed)
     return None if value is None or at is None else Shown(value, min(at, now))
-
-
-def values(one: Known, now: float) -> Iterator[tuple[str, Shown]]:
-    """Yield the last value of each feature by its external id."""
-    for feature in one.features:
-        last = shown(one.theirs[feature.external_id], textual=feature.textual, now=now)
-        if last is not None:
-            yield feature.external_id, last
 
 
 def agrees(feature: Feature, before: Shown | None, last: Shown | None, wanted: float | str) -> bool:
