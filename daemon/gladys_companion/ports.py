@@ -21,6 +21,7 @@ from gladys_companion.config import Gladys, Mqtt
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
 
 __all__ = [
+    "Announcing",
     "Driver",
     "Hindered",
     "Kit",
@@ -116,6 +117,34 @@ class Hindered(Protocol):
     @property
     def hindrance(self) -> str | None:
         """A sentence that says what to do about it; None when all is well."""
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """What a sink may offer beside: to show a device of ours to Gladys, so that its user can add it there."""
+
+    async def announce(self, device: Device, features: Sequence[Feature]) -> Sequence[Feature]:
+        """Show a device, from now on and again whenever the broker comes back; return the features that are shown.
+
+        Raises:
+            Unavailable: the broker is away.
+            Rejected: nothing of the device can be shown.
+        """
+
+    async def withdraw(self, device: Device, features: Sequence[Feature]) -> None:
+        """Show a device no more.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+
+    async def show(self, feature: Feature, value: float | None, text: str | None) -> None:
+        """Tell Gladys the value that a feature has had for a while: of a device that it was just given.
+
+        Raises:
+            Unavailable: the broker is away.
+            Rejected: it can not be told.
+        """
 
 
 class Wanted(Struct, frozen=True):

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from gladys_companion.errors import Rejected
 from gladys_companion.model import Delivery, Feature, RegistrySnapshot
+from gladys_companion.sinks._announce import rgb, shown_value
 
-__all__ = ["COMMANDS", "Command", "Publication", "command", "publication"]
+__all__ = ["COMMANDS", "Command", "Publication", "command", "present", "publication", "topics"]
 
 COMMANDS = "gladys/device/+/feature/+/state"
 """What to subscribe to for the values that Gladys wants our devices to have."""
@@ -31,10 +32,11 @@ _SPECIAL = {"/": "separates the parts of a topic", "+": "is a wildcard", "#": "i
 
 
 class Publication(Struct, frozen=True):
-    """One message to publish."""
+    """One message to publish; the broker keeps a ``retain``-ed one for who comes later."""
 
     topic: str
     payload: bytes
+    retain: bool = False
 
 
 class Command(Struct, frozen=True):
@@ -46,12 +48,13 @@ class Command(Struct, frozen=True):
     text: str | None = None
 
 
-def publication(delivery: Delivery, now: float) -> Publication:
+def publication(delivery: Delivery, now: float, announced_by: str | None = None) -> Publication:
     """Return what tells Gladys of a delivery: a state or text of now, or a number of the past as history.
 
     Args:
         delivery: of any kind.
         now: wall clock.
+        announced_by: see ``present``.
 
     Raises:
         Rejected: Gladys can not be told this; says why.
@@ -59,19 +62,52 @@ def publication(delivery: Delivery, now: float) -> Publication:
     feature, event = delivery.feature, delivery.event
     if event.kind != "state" or feature is None:
         raise Rejected(f"Gladys is told states of features only, not a {event.kind}.")
+    now_so = present(feature, event.value, event.text, announced_by=announced_by)
+    if not (delivery.late or event.dated) or (feature.textual and not delivery.late and now - event.at <= LATE_TEXT):
+        return now_so
+    if feature.textual:
+        raise Rejected("A text that is late can not be told to Gladys, which keeps no history of texts.")
+    if announced_by is not None:
+        raise Rejected("A value of the past can not be told to Gladys of a device that was shared by MQTT.")
+    past = {"state": _number(event.value or 0.0), "created_at": _moment(event.at)}
+    return Publication(f"{_base(feature)}/historical", msgspec.json.encode(past))
+
+
+def topics(client_id: str, feature: Feature) -> tuple[str, str]:
+    """Return where the state of a feature of an announced device is told, and where its commands are heard.
+
+    Raises:
+        Rejected: its external id can not be part of a topic.
+    """
+    _base(feature)  # the longer one
+    part = f"device/{_part(feature.device)}/feature/{_part(feature.external_id)}/state"
+    return f"{client_id}/{part}", f"gladys/{part}"
+
+
+def present(feature: Feature, value: float | None, text: str | None, *, announced_by: str | None = None) -> Publication:
+    """Return what tells Gladys the value that a feature has now.
+
+    Args:
+        feature: of ours.
+        value: of one that takes a number.
+        text: of one that takes a text.
+        announced_by: the client id of who announced its device, if that is how Gladys knows it.
+
+    Raises:
+        Rejected: Gladys can not be told this; says why.
+    """
     base = _base(feature)
     if feature.textual:
-        if event.text is None:
+        if text is None:
             raise Rejected(f"{feature.name} takes a text.")
-        if delivery.late or (event.dated and now - event.at > LATE_TEXT):
-            raise Rejected("A text that is late can not be told to Gladys, which keeps no history of texts.")
-        return Publication(f"{base}/text", _encoded(event.text, "The text"))
-    if event.value is None or not math.isfinite(event.value):
+        payload = _encoded(text, "The text")
+    elif value is None or not math.isfinite(value):
         raise Rejected(f"{feature.name} takes a number.")
-    number = _number(event.value)
-    if not (delivery.late or event.dated):
-        return Publication(f"{base}/state", msgspec.json.encode(number))
-    return Publication(f"{base}/historical", msgspec.json.encode({"state": number, "created_at": _moment(event.at)}))
+    else:
+        payload = shown_value(feature, value) if announced_by else msgspec.json.encode(_number(value))
+    if announced_by is None:
+        return Publication(f"{base}/{'text' if feature.textual else 'state'}", payload)
+    return Publication(topics(announced_by, feature)[0], payload, retain=not feature.momentary)
 
 
 def command(topic: str, payload: bytes, registry: RegistrySnapshot) -> Command | None:
@@ -87,7 +123,8 @@ def command(topic: str, payload: bytes, registry: RegistrySnapshot) -> Command |
         text = payload.decode()
         if feature.textual:
             return Command(feature, external_id, text=text)
-        value = float(text)
+        color = rgb(text) if feature.type == "color" else None
+        value = float(text) if color is None else color
     except ValueError:
         return None
     return Command(feature, external_id, value=value) if math.isfinite(value) and "_" not in text else None
