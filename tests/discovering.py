@@ -34,6 +34,7 @@ QUICK = Pace(
     first_retry=0.05,
     last_retry=0.1,
     refused_retry=0.05,
+    calm=0.05,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, Service
+from gladys_companion.ports import Trouble
 
 __all__ = ["PlugDriver", "plug"]
 
@@ -41,6 +42,7 @@ class PlugDriver:
         self.found: asyncio.Queue[Device] = asyncio.Queue()
         self.following = asyncio.Event()
         self.hook: Callable[[Device], Sequence[Feature] | None] = lambda _: None
+        self.troubles: dict[str, Trouble] = {}
 
     def identify(self, service: Service) -> Device | None:
         serial = service.txt.get("serial")
@@ -94,6 +96,9 @@ class PlugDriver:
             if device.id == "bomb":
                 raise KeyError(device.id)
             yield device
+
+    def trouble(self, device_id: str) -> Trouble | None:
+        return self.troubles.get(device_id)
 
     async def deliver(self, delivery: Delivery) -> None:
         raise Unavailable(f"{delivery.target} only shows itself.")

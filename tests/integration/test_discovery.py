@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlite_utils import Database
 from structlog.testing import capture_logs
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
@@ -18,10 +20,11 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 from gladys_companion.config import Discovery as Options
 from gladys_companion.discovery import Pace, Seen
 from gladys_companion.model import Device, Feature
+from gladys_companion.ports import Trouble
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
-from tests.discovering import HERE, Discovering, discovering
+from tests.discovering import HERE, QUICK, Discovering, discovering
 from tests.plug import plug
 
 
@@ -116,6 +119,23 @@ async def test_a_device_that_moved_is_followed_when_its_old_place_is_dead(
         await announce(announcer, service(network.type, second, name="two", serial="1"))
         await network.at("1", second)
         assert {one.name: one.state for one in network.seen()} == {"one": "conflict", "two": "followed"}
+
+
+async def test_a_device_that_moved_unheard_is_asked_for_when_it_is_out_of_reach(
+    tmp_path: Path, service_type: str, announcer: AsyncZeroconf
+) -> None:
+    """Multicast gets lost: who does not answer where it was is looked for, long before its records end."""
+    async with (
+        discovering(tmp_path, service_type, pace=structs.replace(QUICK, rescan=0.1)) as network,
+        plug("1", "127.0.0.2") as second,
+    ):
+        async with plug("1") as first:
+            await announce(announcer, service(service_type, first, serial="1"))
+            await network.at("1", first)
+        announcer.zeroconf.registry.async_update(service(service_type, second, address="127.0.0.2", serial="1"))
+        assert network.device("1").port == first  # type: ignore[union-attr]
+        network.driver.troubles["plug:1"] = Trouble("It does not answer.", since=time.time())
+        await network.at("1", second, "127.0.0.2")
 
 
 async def test_known_devices_are_followed_before_anything_is_announced(tmp_path: Path, service_type: str) -> None:

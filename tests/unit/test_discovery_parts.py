@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Mapping
 
 import ifaddr
@@ -12,7 +14,8 @@ from zeroconf.asyncio import AsyncServiceInfo
 
 from gladys_companion.config import Discovery as Options
 from gladys_companion.discovery import Pace, open_mdns
-from gladys_companion.discovery.claims import Claim, admitted, check, elsewhere, places, view_of, wait_for
+from gladys_companion.discovery.claims import Claim, admitted, check, elsewhere, is_due, places, view_of, wait_for
+from gladys_companion.discovery.links import Links, carriers, open_links
 from gladys_companion.discovery.network import select
 from gladys_companion.discovery.services import bounded, clean, is_gladys, label, read_txt
 from gladys_companion.discovery.sightings import Key, Sighting, Sightings
@@ -293,6 +296,7 @@ def adapter(name: str, index: int | None, *ips: str) -> ifaddr.Adapter:
 ADAPTERS = (
     adapter("lo", 1, "127.0.0.1", "::1"),
     adapter("eth0", 2, "192.168.1.5", "192.168.1.6", "fe80::5", "fd00::5"),
+    adapter("eth0.7", 4, "192.168.7.5", "fe80::5"),
     adapter("wlan0", 3, "10.0.0.5"),
 )
 
@@ -300,22 +304,33 @@ ADAPTERS = (
 @pytest.mark.parametrize(
     ("names", "ipv6", "expected"),
     [
-        (("eth0",), True, ["192.168.1.5", "192.168.1.6", 2]),
+        (("eth0",), True, ["192.168.1.5", "192.168.1.6", 2, "fd00::5"]),
         (("eth0",), False, ["192.168.1.5", "192.168.1.6"]),
         (("wlan0", "192.168.1.6"), True, ["10.0.0.5", "192.168.1.6"]),
-        (("fe80::5%eth0", "fd00::5"), True, [2]),
-        (("FD00:0::5",), False, [2]),
+        (("fe80::5", "fd00::5"), True, [2, 4, "fd00::5"]),
+        (("FD00:0::5",), False, ["fd00::5"]),
         (("127.0.0.1",), True, ["127.0.0.1"]),
+        ((), True, ["192.168.1.5", "192.168.1.6", 2, "fd00::5", "192.168.7.5", 4, "10.0.0.5"]),
+        ((), False, ["192.168.1.5", "192.168.1.6", "192.168.7.5", "10.0.0.5"]),
         (("eth1", "wlan0"), True, ["10.0.0.5"]),
     ],
 )
 def test_interfaces_are_named_by_name_or_address(
     names: tuple[str, ...], *, ipv6: bool, expected: list[str | int]
 ) -> None:
-    """A name means all its addresses, IPv6 if that is wanted; an address means itself."""
+    """A name means all its addresses, IPv6 if that is wanted; an address means itself; none means all but loopback.
+
+    An address of several interfaces, as link-local ones of VLANs are, is told by the interface's index.
+    """
     found, missing = select(Options(interfaces=names, ipv6=ipv6), ADAPTERS)
     assert found == expected
     assert bool(missing) == ("eth1" in names)
+
+
+def test_a_machine_with_nothing_but_loopback_uses_that() -> None:
+    """So that it works without any network too."""
+    assert select(Options(), ADAPTERS[:1]) == (["127.0.0.1", "::1"], ())
+    assert select(Options(), ()) == ([], ())
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:
@@ -354,3 +369,62 @@ async def test_an_interface_that_comes_is_used() -> None:
         assert (mdns.state, mdns.reason) == ("running", None)
         senders = [str(transport.sock_name) for transport in mdns.zeroconf.zeroconf.engine.senders]
         assert any("127.0.0.1" in sender for sender in senders)
+
+
+async def test_an_address_on_an_interface_that_was_replaced_is_listened_on_anew() -> None:
+    """The socket of before would be bound to an interface that is no more, and hear nothing."""
+    async with open_mdns(Options(interfaces=("127.0.0.1",))) as mdns:
+        before = tuple(mdns.zeroconf.zeroconf.engine.senders)
+        assert not await mdns.rescan()
+        mdns._addresses = frozenset((address, 99) for address, _ in mdns._addresses)
+        assert await mdns.rescan()
+        after = tuple(mdns.zeroconf.zeroconf.engine.senders)
+        assert (len(before), len(after)) == (1, 1)
+        assert before != after
+
+
+def link(kind: int, index: int, flags: int, *, more: bytes = b"") -> bytes:
+    """Return a message of the kernel about an interface."""
+    body = struct.pack("=BxHiII", 0, 1, index, flags, 0) + more
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body + bytes(-len(body) % 4)
+
+
+def test_carriers_are_read_from_the_words_of_the_kernel() -> None:
+    """A link with and without, one that is gone, and other messages, in one reading."""
+    other = struct.pack("=IHHII", 20, 20, 0, 0, 0) + bytes(4)
+    messages = link(16, 2, 0x11043, more=b"odd") + other + link(16, 3, 0x1003) + link(17, 2, 0x11043)
+    assert list(carriers(messages)) == [(2, True), (3, False), (2, False)]
+
+
+@given(st.binary(max_size=200))
+def test_words_that_are_none_are_read_to_their_end(messages: bytes) -> None:
+    """Lengths that lie end the reading, and nothing else."""
+    assert all(isinstance(running, bool) for _, running in carriers(messages))
+
+
+async def test_who_waits_for_a_change_waits_no_longer_than_he_said() -> None:
+    """With the kernel's word or without it."""
+    with open_links() as links:
+        assert not await links.changed(0.01)
+    assert not await Links(None).changed(0.01)
+
+
+async def test_a_carrier_that_comes_back_is_told_and_one_that_stays_is_not() -> None:
+    """Kernels repeat themselves; where more happened than they keep, anything may have come."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.settimeout(0)
+    with ours, theirs:
+        links = Links(ours)
+        for flags, came in ((0x40, True), (0x40, False), (0, False), (0x40, True)):
+            theirs.send(link(16, 2, flags))
+            assert await links.changed(5) is came
+        theirs.send(link(16, 2, 0))
+        theirs.send(link(16, 2, 0x40))
+        assert await links.changed(5)
+
+
+def test_what_is_lost_is_asked_for_ever_more_seldom() -> None:
+    """At 1, 2, 4, 8... times the interval; a clock that was set back is no reason to hurry."""
+    asked = [number for number in range(40) if is_due(number * 30 + 1.0, 30)]
+    assert asked == [1, 2, 4, 8, 16, 32]
+    assert not is_due(-1e9, 30)

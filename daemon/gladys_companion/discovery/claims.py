@@ -12,7 +12,7 @@ from gladys_companion.discovery.sightings import Key
 from gladys_companion.errors import Rejected
 from gladys_companion.model import Device, Feature
 
-__all__ = ["Claim", "Place", "View", "admitted", "check", "elsewhere", "places", "view_of", "wait_for"]
+__all__ = ["Claim", "Place", "View", "admitted", "check", "elsewhere", "is_due", "places", "view_of", "wait_for"]
 
 
 class Claim(Struct, frozen=True):
@@ -109,3 +109,9 @@ def wait_for(pace: Pace, asked_at: float, *, moved: bool, now: float) -> float:
         now: boot clock.
     """
     return max(0.0, asked_at + (pace.contested if moved else pace.again) - now)
+
+
+def is_due(age: float, every: float) -> bool:
+    """Return whether something that is looked at each ``every`` seconds is to be tried: at 1, 2, 4, 8... times that."""
+    times = max(0, int(age / every))
+    return times.bit_count() == 1

@@ -39,8 +39,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     in a new place is looked for again. ``recheck``: while two places claim to be it. ``away_after``: from the last
     goodbye until it counts as away. ``flush``: until a replaced record is really gone (RFC 6762, 10.2: one second).
     ``first_retry`` and ``last_retry`` bound the backoff of a device that does not answer, ``refused_retry`` begins that
-    of one which is not what it says. ``rescan``: between two looks at the interfaces. ``ask_anew``: between two
-    questions to all (RFC 6762, 5.2: at least each hour).
+    of one which is not what it says. ``rescan``: between two looks at the interfaces, and for what is lost.
+    ``ask_anew``: between two questions to all (RFC 6762, 5.2: at least each hour); ``calm``: between two because the
+    machine's network changed.
     """
 
     resolve_within: float = 3.0
@@ -57,3 +58,4 @@ class Pace(Struct, frozen=True, kw_only=True):
     refused_retry: float = 60.0
     rescan: float = 30.0
     ask_anew: float = 1800.0
+    calm: float = 3.0

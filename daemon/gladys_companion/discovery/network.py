@@ -21,6 +21,7 @@ __all__ = ["Mdns", "open_mdns", "select"]
 
 Interfaces = list[str | int]
 Adapters = tuple[ifaddr.Adapter, ...]
+Addresses = frozenset[tuple[str, int | None]]
 
 log = structlog.get_logger(__name__)
 
@@ -87,31 +88,45 @@ class Mdns:
         self.zeroconf = zeroconf
         self.state: Literal["running", "off", "failed"] = state
         self.reason: str | None = None
+        self.links = Links(None)
         self._options = options
         self._deaf = state != "running"
-        self._addresses = _addresses()
+        self._addresses = _addresses(ifaddr.get_adapters())
 
     @property
     def loopback(self) -> bool:
         """Whether a device may be on this very machine: only where the configuration names its loopback."""
         return any(one == "lo" or _is_loopback(one) for one in self._options.interfaces)
 
+    async def changed(self, within: float) -> bool:
+        """``rescan`` as soon as the machine's network changed, or else after so many seconds.
+
+        Returns whether what is on the network has to be asked for: an interface, an address or a carrier came or went.
+        """
+        came = await self.links.changed(within)
+        return await self.rescan() or came
+
     async def rescan(self) -> bool:
         """Look which interfaces there are now: those that came are used, those that went are left.
 
-        Returns whether anything changed; then what is on them has to be asked for.
+        Returns whether anything changed.
         """
         if self._deaf:
             return False
-        before, self._addresses = self._addresses, _addresses()
+        zeroconf, before = self.zeroconf.zeroconf, self._addresses
+        senders = tuple(zeroconf.engine.senders)
         try:
-            interfaces, missing = _interfaces(self._options)
-            await self.zeroconf.async_update_interfaces(interfaces, _version(self._options, interfaces))
-        except (OSError, RuntimeError) as error:  # RuntimeError: zeroconf found no interface at all
+            adapters = tuple(ifaddr.get_adapters())
+            self._addresses = _addresses(adapters)
+            interfaces, missing = select(self._options, adapters)
+            if _replaced(before, self._addresses):  # zeroconf knows addresses only, and would keep dead sockets
+                await zeroconf.async_update_interfaces([])
+            await zeroconf.async_update_interfaces(interfaces, _version(interfaces))
+        except (OSError, RuntimeError) as error:  # RuntimeError: an interface that was just listed is gone
             self._tell("failed", f"Multicast can not be used: {error}.")
         else:
-            self._tell("failed" if not interfaces else "running", " ".join(missing) or None)
-        return self._addresses != before
+            self._tell("failed" if not interfaces else "running", _reason(interfaces, missing))
+        return self._addresses != before or tuple(zeroconf.engine.senders) != senders
 
     def _tell(self, state: Literal["running", "failed"], reason: str | None) -> None:
         if (state, reason) != (self.state, self.reason):
@@ -126,28 +141,29 @@ def _is_loopback(text: str) -> bool:
         return False
 
 
-def _addresses() -> frozenset[tuple[str, str]]:
-    return frozenset((adapter.name, str(one.ip)) for adapter in ifaddr.get_adapters() for one in adapter.ips)
+def _addresses(adapters: Iterable[ifaddr.Adapter]) -> Addresses:
+    return frozenset((_text(one), adapter.index) for adapter in adapters for one in adapter.ips)
 
 
-def _interfaces(options: Options) -> tuple[Interfaces | InterfaceChoice, tuple[str, ...]]:
-    if not options.interfaces:
-        return InterfaceChoice.All, ()
-    return select(options, ifaddr.get_adapters())
+def _replaced(before: Addresses, now: Addresses) -> bool:
+    """Return whether an address is on another interface than before, if only on one of the same name."""
+    return not {address for address, _ in before - now}.isdisjoint(address for address, _ in now)
 
 
-def _version(options: Options, interfaces: Sequence[str | int] | InterfaceChoice) -> IPVersion:
-    if isinstance(interfaces, InterfaceChoice):
-        return IPVersion.All if options.ipv6 else IPVersion.V4Only
-    return IPVersion.All if any(isinstance(one, int) for one in interfaces) else IPVersion.V4Only
+def _reason(interfaces: Interfaces, missing: tuple[str, ...]) -> str | None:
+    return " ".join(missing) or (None if interfaces else "There is no network interface with an address now.")
+
+
+def _version(interfaces: Interfaces) -> IPVersion:
+    return IPVersion.All if any(isinstance(one, int) or ":" in one for one in interfaces) else IPVersion.V4Only
 
 
 def _open(options: Options) -> Mdns:
     if not options.enabled:
         return Mdns(_deaf(), options, "off")
     try:
-        interfaces, missing = _interfaces(options)
-        versions = dict.fromkeys((_version(options, interfaces), IPVersion.V4Only))
+        interfaces, missing = select(options, ifaddr.get_adapters())
+        versions = dict.fromkeys((_version(interfaces), IPVersion.V4Only))
         for version in versions:
             try:
                 mdns = Mdns(AsyncZeroconf(interfaces=interfaces, ip_version=version), options, "running")
@@ -160,9 +176,8 @@ def _open(options: Options) -> Mdns:
         mdns = Mdns(_deaf(), options, "failed")
         mdns.reason = f"Multicast can not be used: {error}."
         return mdns
-    if missing:
-        mdns.reason = " ".join(missing)
-        mdns.state = "running" if interfaces else "failed"
+    mdns.reason = _reason(interfaces, missing)
+    mdns.state = "running" if interfaces else "failed"
     return mdns
 
 
@@ -174,8 +189,9 @@ def _deaf() -> AsyncZeroconf:
 async def open_mdns(options: Options) -> AsyncIterator[Mdns]:
     """Open the sockets; never raises for a network that is not there (yet): see ``Mdns.state``."""
     mdns = _open(options)
-    async with mdns.zeroconf:
-        await mdns.zeroconf.zeroconf.async_wait_for_start()
-        if mdns.reason:
-            log.warning("mdns", state=mdns.state, reason=mdns.reason)
-        yield mdns
+    with open_links() as mdns.links:
+        async with mdns.zeroconf:
+            await mdns.zeroconf.zeroconf.async_wait_for_start()
+            if mdns.reason:
+                log.warning("mdns", state=mdns.state, reason=mdns.reason)
+            yield mdns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from zeroconf import BadTypeInNameException, ServiceStateChange, Zeroconf
@@ -32,6 +32,9 @@ class Reader(Protocol):
     def gone(self, key: Key) -> None:
         """It said goodbye, or was not renewed."""
 
+    def lost(self) -> Iterable[Key]:
+        """Whose device is not found where it was said to be, and should be asked for now."""
+
     def settled(self) -> None:
         """A batch was told."""
 
@@ -59,20 +62,24 @@ class Watch:
             await self._read()
 
     async def _browse(self, types: list[str]) -> None:
-        """Ask anew now and then, because multicast gets lost, and at once when an interface came.
+        """Ask anew now and then, because multicast gets lost, and at once when the machine's network changed.
 
         A new browser tells again what is known, which is read as no change.
         """
+        loop = asyncio.get_running_loop()
         while True:
+            asked = loop.time()
             browser = AsyncServiceBrowser(self._mdns.zeroconf.zeroconf, types, handlers=[self._heard])
             try:
-                for _ in range(max(1, round(self._pace.ask_anew / self._pace.rescan))):
-                    await asyncio.sleep(self._pace.rescan)
-                    self._retry()
-                    if await self._mdns.rescan():
+                last = asked + self._pace.ask_anew
+                while (now := loop.time()) < last:
+                    if await self._mdns.changed(min(self._pace.rescan, last - now)):
+                        self._forget_places(key for key, _ in self._sightings)
                         break
+                    self._retry()
             finally:
                 await browser.async_cancel()
+            await asyncio.sleep(asked + self._pace.calm - loop.time())  # a machine may have interfaces that flap
 
     def _heard(
         self,
@@ -147,6 +154,20 @@ class Watch:
             self._reader.settled()
 
     def _retry(self) -> None:
+        """Ask for what nobody answered for, and for what is not where it was said to be."""
         for key, sighting in self._sightings:
             if sighting.service is None and 0 < sighting.tries < MOST_TRIES:
                 self._ask_for(key)
+        lost = tuple(self._reader.lost())
+        self._forget_places(lost)
+        for key in lost:
+            self._ask_for(key)
+
+    def _forget_places(self, keys: Iterable[Key]) -> None:
+        """Forget what was said of where these are, so that the network is asked: it may not be so any more."""
+        cache = self._mdns.zeroconf.zeroconf.cache
+        for key in keys:
+            sighting = self._sightings.get(key)
+            host = sighting.service.host if sighting is not None and sighting.service is not None else ""
+            for name in (key[1], f"{host}."):
+                cache.async_remove_records(cache.async_entries_with_name(name))

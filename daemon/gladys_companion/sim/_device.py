@@ -134,8 +134,11 @@ class SimulatedDevice(ABC):
         if address.is_unspecified:
             msg = f"a device has one address, and {host} is every address: give the one to announce"
             raise ValueError(msg)
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
-        listener = socket.create_server((host, port), family=family)
+        # Asked so because a link-local address needs its scope as a number beside it.
+        [(family, _, _, _, where)] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        )
+        listener = socket.create_server(where, family=family)
         self.address, self.port = listener.getsockname()[:2]
         await self.serve(listener)
 
@@ -144,7 +147,7 @@ class SimulatedDevice(ABC):
             AsyncServiceInfo(
                 one.type,
                 f"{one.label}.{one.type}",
-                parsed_addresses=[self.address],
+                parsed_addresses=[self.address.partition("%")[0]],
                 port=self.port,
                 properties=dict(one.txt),
                 server=f"{one.label}.local.",
