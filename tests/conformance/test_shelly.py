@@ -105,8 +105,7 @@ class Gen2Rig(ShellyRig):
     async def flood(self, number: int) -> tuple[str, float]:
         for change in range(number):
             await self._shelly.set("input:0", state=change % 2 == 0)
-        await self._shelly.set(self._shelly.part, voltage=231.5)
-        return f"{self.device.id}:{self._shelly.part}:voltage", 231.5
+        return await self.touch()
 
 
 class TestGen1(DriverConformance):
@@ -120,6 +119,13 @@ class TestGen2Switch(DriverConformance):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[Rig]:
         async with open_shelly_gen2() as shelly:
+            yield Gen2Rig(shelly)
+
+
+class TestGen2Light(DriverConformance):
+    @pytest.fixture
+    async def rig(self) -> AsyncIterator[Rig]:
+        async with open_shelly_gen2(kind="light") as shelly:
             yield Gen2Rig(shelly)
 
 

@@ -135,6 +135,7 @@ def test_notifications_are_merged_and_add_nothing() -> None:
     state = merged(state, {"ts": 1, "switch:0": {"output": True, "note": "x" * 99}, "switch:1": {"output": True}})
     state = merged(state, {"switch:0": {"aenergy": {"total": 2, "more": 3}}})
     assert state == {"switch:0": {"output": 1, "apower": 1.0, "aenergy.total": 2.0}}
+    assert merged(state, {"switch:0": {"voltage": 3}}) == state
     assert merged(state, ["nonsense"]) == state
 
 

@@ -20,7 +20,7 @@ from gladys_companion.drivers.following import Following, poll
 from gladys_companion.drivers.shelly._commands import Wish, call
 from gladys_companion.drivers.shelly._parts import PUSHES, buttons, features, values
 from gladys_companion.drivers.shelly._password import Password
-from gladys_companion.drivers.shelly._place import NONSENSE, Place, judged, recognise
+from gladys_companion.drivers.shelly._place import Place, judged, recognise
 from gladys_companion.drivers.shelly._state import Setting, State, merged, settings_of, state_of
 from gladys_companion.errors import Unavailable
 from gladys_companion.model import Feature
@@ -118,7 +118,7 @@ class Gen2Line:
 
     async def close(self) -> None:
         """Say goodbye, and be gone soon whatever the device says to that."""
-        with suppress(TimeoutError, ClientError, ShellyError, OSError, *NONSENSE):
+        with suppress(TimeoutError, ClientError, ShellyError, OSError):
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await self._rpc.disconnect()
         task = asyncio.current_task()

@@ -66,9 +66,15 @@ def state_of(told: object) -> State:
 
 
 def merged(state: State, told: object) -> State:
-    """Return the state with what a notification says in it, of the components that it has."""
+    """Return the state with what a notification says in it, of the components and fields that it has."""
     news = {key: fields for key, fields in state_of(told).items() if key in state}
-    return {**state, **{key: {**state[key], **fields} for key, fields in news.items()}}
+    return {
+        **state,
+        **{
+            key: {**state[key], **{name: field for name, field in fields.items() if name in state[key]}}
+            for key, fields in news.items()
+        },
+    }
 
 
 def settings_of(told: object) -> dict[str, Setting]:
