@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["KINDS", "METHODS", "MODELS", "Kind", "Model", "RpcError", "called", "components", "merged", "rested"]
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "MODELS",
+    "VERSION",
+    "Kind",
+    "Model",
+    "RpcError",
+    "called",
+    "components",
+    "info",
+    "merged",
+    "rested",
+    "system",
+]
 
 Kind = Literal["switch", "light", "color", "cover"]
 KINDS: tuple[Kind, ...] = ("switch", "light", "color", "cover")
@@ -17,6 +31,8 @@ KINDS: tuple[Kind, ...] = ("switch", "light", "color", "cover")
 Status = Mapping[str, Mapping[str, Any]]
 Changes = dict[str, dict[str, Any]]
 
+VERSION = "1.4.4"
+FIRMWARE = f"20241011-114455/{VERSION}-g6d2a586"
 LOAD = 40.0  # watts, when on
 MOTOR = 120.0  # watts, when moving
 MAINS = 230.0  # volts
@@ -82,6 +98,36 @@ def components(kind: Kind, buttons: str) -> tuple[dict[str, Any], dict[str, Any]
         {key: {"id": 0, "name": None}}
         | {one: {"id": at, "name": None, "type": buttons, "invert": False} for at, one in enumerate(inputs)},
         {key: own} | {one: {"id": at, "state": state} for at, one in enumerate(inputs)},
+    )
+
+
+def info(kind: Kind, mac: str, name: str, *, protected: bool) -> dict[str, Any]:
+    """Return what ``Shelly.GetDeviceInfo`` and ``/shelly`` tell."""
+    model = MODELS[kind]
+    own = f"{model.prefix}-{mac}"
+    return {
+        "name": name,
+        "id": own,
+        "mac": mac.upper(),
+        "slot": 0,
+        "model": model.model,
+        "gen": 2,
+        "fw_id": FIRMWARE,
+        "ver": VERSION,
+        "app": model.app,
+        "auth_en": protected,
+        "auth_domain": own if protected else None,
+        **({"profile": model.profile} if model.profile else {}),
+    }
+
+
+def system(info: Mapping[str, Any], address: str, uptime: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return config and status of what every device has."""
+    device = {"name": info["name"], "mac": info["mac"], "fw_id": FIRMWARE, "addon_type": None}
+    status = {"mac": info["mac"], "uptime": uptime, "cfg_rev": 1}
+    return (
+        {"sys": {"device": device, "cfg_rev": 1}, "wifi": {"sta": {"enable": True}}},
+        {"sys": status, "wifi": {"sta_ip": address, "status": "got ip", "rssi": -61}},
     )
 
 

@@ -23,8 +23,6 @@ from gladys_companion.sim._shelly_digest import Digest
 __all__ = ["Shelly", "open_shelly_gen2"]
 
 SERVICES = ("_shelly._tcp.local.", "_http._tcp.local.")
-VERSION = "1.4.4"
-FIRMWARE = f"20241011-114455/{VERSION}-g6d2a586"
 OPEN_TO_ALL = "Shelly.GetDeviceInfo"
 UNAUTHORIZED = 401
 STEPS = 20  # in which a cover travels
@@ -74,8 +72,8 @@ class Shelly(HttpDevice):
     ) -> None:
         """Make a device as it leaves the factory."""
         super().__init__(mac=mac, name=name)
-        self._model = wire.MODELS[kind]
-        self.id = f"{self._model.prefix}-{self.mac}"
+        self._kind = kind
+        self.id: str = wire.info(kind, self.mac, name, protected=False)["id"]
         self._config, self._status = wire.components(kind, buttons)
         self.part = next(iter(self._config))
         self._digest = Digest(self.id, password) if password is not None else None
@@ -123,7 +121,7 @@ class Shelly(HttpDevice):
 
     def announced(self) -> Sequence[Announced]:
         """Return ``_shelly._tcp`` and ``_http._tcp``, both with the generation."""
-        txt = {"gen": "2", "app": self._model.app, "ver": VERSION}
+        txt = {"gen": "2", "app": wire.MODELS[self._kind].app, "ver": wire.VERSION}
         return tuple(Announced(service, self.id, txt) for service in SERVICES)
 
     def routes(self) -> list[web.RouteDef]:
@@ -145,21 +143,7 @@ class Shelly(HttpDevice):
 
     def info(self) -> dict[str, Any]:
         """Return what ``Shelly.GetDeviceInfo`` tells."""
-        profile = {"profile": self._model.profile} if self._model.profile else {}
-        return {
-            "name": self.name,
-            "id": self.id,
-            "mac": self.mac.upper(),
-            "slot": 0,
-            "model": self._model.model,
-            "gen": 2,
-            "fw_id": FIRMWARE,
-            "ver": VERSION,
-            "app": self._model.app,
-            "auth_en": self._digest is not None,
-            "auth_domain": self.id if self._digest is not None else None,
-            **profile,
-        }
+        return wire.info(self._kind, self.mac, self.name, protected=self._digest is not None)
 
     async def _shelly(self, _request: web.Request) -> web.Response:
         return web.json_response(self.info(), dumps=compact)
@@ -252,10 +236,8 @@ class Shelly(HttpDevice):
         return result
 
     def _asked(self, method: str) -> dict[str, Any]:
-        device = {"name": self.name, "mac": self.mac.upper(), "fw_id": FIRMWARE, "addon_type": None}
-        config = {"sys": {"device": device, "cfg_rev": 1}, "wifi": {"sta": {"enable": True}}}
-        system = {"mac": self.mac.upper(), "uptime": int(time.monotonic() - self._started), "cfg_rev": 1}
-        status = {"sys": system, "wifi": {"sta_ip": self.address, "status": "got ip", "rssi": -61}}
+        uptime = int(time.monotonic() - self._started)
+        config, status = wire.system(self.info(), self.address, uptime)
         answers: dict[str, dict[str, Any]] = {
             OPEN_TO_ALL: self.info(),
             "Shelly.GetConfig": self._config | config,
