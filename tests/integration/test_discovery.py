@@ -184,6 +184,24 @@ async def test_gladys_is_found_by_its_txt(network: Discovering, announcer: Async
     await network.until(lambda: mine not in states())
 
 
+async def test_a_device_whose_driver_is_off_is_told_with_what_switches_it_on(
+    network: Discovering, announcer: AsyncZeroconf
+) -> None:
+    """Its type is browsed although nobody drives it, counted for the doctor, and gone with its goodbye."""
+    mine = f"kettle-{uuid.uuid4().hex[:8]}"
+
+    def states() -> list[tuple[str, str]]:
+        return [(one.state, one.says) for one in network.discovery.scan() if one.name == mine]
+
+    info = service("_esphomelib._tcp.local.", 6053, name=mine, mac="a8032ab12345")
+    await announce(announcer, info)
+    says = "This is an ESPHome device: switch its driver on with [drivers.esphome] in the configuration."
+    await network.until(lambda: states() == [("unrecognised", says)])
+    assert network.discovery.unused()["esphome"] >= 1
+    await withdraw(announcer, info)
+    await network.until(lambda: not states())
+
+
 async def test_who_was_verified_keeps_the_identity(network: Discovering, announcer: AsyncZeroconf) -> None:
     """An impostor that answers as the device is a conflict, never followed; also after a goodbye in its name."""
     async with plug("1") as real, plug("1", "127.0.0.2") as false:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import struct
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 
 import ifaddr
 import pytest
@@ -15,6 +17,7 @@ from zeroconf.asyncio import AsyncServiceInfo
 from gladys_companion.config import Discovery as Options
 from gladys_companion.discovery import Pace, open_mdns
 from gladys_companion.discovery.claims import Claim, admitted, check, elsewhere, is_due, places, view_of, wait_for
+from gladys_companion.discovery.hints import KINDS, Kind, hint, kinds_without
 from gladys_companion.discovery.links import Links, carriers, open_links
 from gladys_companion.discovery.network import select
 from gladys_companion.discovery.services import bounded, clean, is_gladys, label, read_txt
@@ -428,3 +431,23 @@ def test_what_is_lost_is_asked_for_ever_more_seldom() -> None:
     asked = [number for number in range(40) if is_due(number * 30 + 1.0, 30)]
     assert asked == [1, 2, 4, 8, 16, 32]
     assert not is_due(-1e9, 30)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(one, id=one.driver) for one in dict.fromkeys(KINDS.values())])
+def test_a_kind_of_device_is_told_by_what_its_driver_browses(kind: Kind) -> None:
+    """The table, which exists so that no driver is imported, says what the driver would say."""
+    module = importlib.import_module(f"gladys_companion.drivers.{kind.driver}._driver")
+    browsed = {type_ for one in vars(module).values() for type_ in getattr(one, "services", ())}
+    assert browsed & {type_ for type_, one in KINDS.items() if one is kind}
+    assert [entry.name for entry in entry_points(group="gladys_companion.drivers") if entry.name == kind.driver]
+
+
+def test_only_kinds_without_a_driver_are_hinted_at() -> None:
+    """The sentence names the table that switches it on."""
+    assert kinds_without([one.driver for one in KINDS.values()]) == {}
+    kinds = kinds_without(["wled", "homekit"])
+    assert "_wled._tcp.local." not in kinds
+    assert not any(type_.startswith("_hap") for type_ in kinds)
+    assert hint(kinds["_esphomelib._tcp.local."]) == (
+        "This is an ESPHome device: switch its driver on with [drivers.esphome] in the configuration."
+    )

@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 7
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 8
     assert "for 2 hours" in found(WELL, "gateway").says
 
 
@@ -116,3 +116,22 @@ def test_devices_that_do_not_answer() -> None:
 def test_numbers_and_their_nouns() -> None:
     """One is one."""
     assert found(WELL, "store").says.endswith("7 events, 1 device.")
+
+
+def test_kinds_whose_driver_is_off_are_told_with_the_tables_to_add() -> None:
+    """Nothing is wrong with it, so it is no warning; what is switched on must stay in the configuration."""
+    seen = replace(WELL, mdns=replace(WELL.mdns, unused={"hue": 1, "esphome": 3, "homekit": 2}))
+    check = found(seen, "drivers", Config(drivers={"wled": {}}))
+    assert (check.state, check.says) == (
+        "ok",
+        "Seen, but not driven, as the driver is off: 3 ESPHome devices, 2 HomeKit accessories and a Hue bridge.",
+    )
+    assert check.todo == (
+        "To use what was seen, have [drivers.esphome], [drivers.homekit] and [drivers.hue] in the configuration, "
+        "beside [drivers.wled]; then restart."
+    )
+    one = found(
+        replace(WELL, mdns=replace(WELL.mdns, unused={"elgato": 1, "nosuch": 2})), "drivers", Config(drivers={})
+    )
+    assert one.says.endswith("the driver is off: an Elgato light.")
+    assert one.todo == "To use what was seen, have [drivers.elgato] in the configuration; then restart."

@@ -86,6 +86,7 @@ class Daemon:
             services=len(self.discovery.scan()),
             gladys=f"{gladys.addresses[0]}:{gladys.port}" if gladys and gladys.addresses else None,
             reason=self.mdns.reason,
+            unused=self.discovery.unused(),
         )
 
     def scan(self) -> tuple[Seen, ...]:

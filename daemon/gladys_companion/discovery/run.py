@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.discovery import pairing
 from gladys_companion.discovery.claims import Claim, admitted, is_due
 from gladys_companion.discovery.devices import Devices
+from gladys_companion.discovery.hints import KINDS, hint, kinds_without
 from gladys_companion.discovery.limits import MOST_FOUND, Pace
 from gladys_companion.discovery.network import Mdns
 from gladys_companion.discovery.services import HTTP, bounded, is_gladys, label
@@ -74,6 +76,7 @@ class Discovery:
         self._pace = pace
         self._drivers = {name: record for name, record in drivers.items() if record.target is not None}
         self._services: dict[str, tuple[str, ...]] = {}
+        self._unused = kinds_without(drivers)
         self._sightings = Sightings(self._evicted, apart={FOUND: MOST_FOUND})
         self._watch = Watch(mdns, self._sightings, pace, self)
         self._devices = Devices(registry, self._sightings, self.settled, clock, pace)
@@ -89,6 +92,10 @@ class Discovery:
     def dropped(self) -> int:
         """How many announcements found no room, or made room for others."""
         return self._sightings.dropped
+
+    def unused(self) -> dict[str, int]:
+        """Return how many services are announced by what a driver would drive that is not switched on, by driver."""
+        return dict(Counter(self._unused[key[0]].driver for key, _ in self._sightings if key[0] in self._unused))
 
     def scan(self) -> tuple[Seen, ...]:
         """Return all that is announced now, which driver recognised it, and if none, why."""
@@ -141,7 +148,7 @@ class Discovery:
                     self._services[name] = types
             except (Unavailable, Rejected) as error:
                 log.warning("nothing is browsed for a driver", driver=name, reason=str(error))
-        return sorted({HTTP}.union(*self._services.values()))
+        return sorted({HTTP}.union(KINDS, *self._services.values()))
 
     def _seen(self, key: Key, sighting: Sighting) -> Seen:
         one = self._devices.get(sighting.device) if sighting.device else None
@@ -241,7 +248,8 @@ class Discovery:
             except (Unavailable, Rejected) as error:
                 return name, None, str(error)
             return name, claim.device.id, ""
-        return None, None, "No driver recognises it."
+        kind = self._unused.get(key[0])
+        return None, None, hint(kind) if kind is not None else "No driver recognises it."
 
     def _evicted(self, key: Key, sighting: Sighting) -> None:
         if self._sightings.dropped == 1:

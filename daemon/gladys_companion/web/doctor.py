@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gladys_companion.clock import Clock
 from gladys_companion.config import Config
+from gladys_companion.discovery.hints import KINDS
 from gladys_companion.web.views import Check, Counts, Status
 
 __all__ = [
     "check_clock",
     "check_devices",
+    "check_drivers",
     "check_gladys",
     "check_link",
     "check_mdns",
@@ -34,6 +36,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_gladys,
         check_plugins,
         check_devices,
+        check_drivers,
     )
     now = clock.now()
     return tuple(check(status, config, now) for check in checks)
@@ -159,9 +162,27 @@ def check_devices(status: Status, _: Config, __: float) -> Check:
     return Check(name="devices", state="warn", says=" ".join(status.troubles), todo=todo)
 
 
+def check_drivers(status: Status, config: Config, _: float) -> Check:
+    """What announces itself has its driver switched on."""
+    unused = status.mdns.unused
+    seen = {kind.driver: kind for kind in KINDS.values() if kind.driver in unused}
+    if not seen:
+        return Check(name="drivers", state="ok", says="Of every kind of device that was seen, the driver is on.")
+    names = [f"{unused[name]} {kind.many}" if unused[name] > 1 else kind.one for name, kind in sorted(seen.items())]
+    says = f"Seen, but not driven, as the driver is off: {_listed(names)}."
+    tables = _listed([f"[drivers.{name}]" for name in sorted(seen)])
+    have = _listed([f"[drivers.{name}]" for name in sorted(config.drivers)])
+    todo = f"To use what was seen, have {tables} in the configuration{have and f', beside {have}'}; then restart."
+    return Check(name="drivers", state="ok", says=says, todo=todo)
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun: ``1 device``, ``2 devices``."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def _both(counts: Counts) -> str:

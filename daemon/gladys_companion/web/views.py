@@ -60,12 +60,16 @@ class LinkStatus(Struct, frozen=True, kw_only=True):
 
 
 class MdnsStatus(Struct, frozen=True, kw_only=True):
-    """Discovery. ``gladys`` is where a Gladys was found on the network."""
+    """Discovery. ``gladys`` is where a Gladys was found on the network.
+
+    ``unused`` counts what is announced of kinds whose driver is not switched on, by the driver's name.
+    """
 
     state: Literal["running", "off", "failed"]
     services: int = 0
     gladys: str | None = None
     reason: str | None = None
+    unused: dict[str, int] = {}
 
 
 class PluginStatus(Struct, frozen=True, kw_only=True):
