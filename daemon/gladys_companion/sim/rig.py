@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gladys_companion.config import Mqtt
+from gladys_companion.config import Gladys, Mqtt
 from gladys_companion.model import Device, Feature, RegistrySnapshot, Service
 from gladys_companion.ports import Plugin, Secrets
 
