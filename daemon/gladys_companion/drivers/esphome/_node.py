@@ -38,8 +38,9 @@ Key = tuple[str, int, int]
 class _Client(APIClient):
     """The library's, which can be told to hang up on a device that lists without end."""
 
-    def bound_list(self) -> None:
-        """Hang up when the list of entities becomes longer than any device's."""
+    @contextmanager
+    def bounded_list(self) -> Iterator[None]:
+        """Hang up when what is listed within becomes longer than any device's."""
         listed = size = 0
 
         def count(message: Any) -> None:  # noqa: ANN401 - one of protobuf's
@@ -49,7 +50,11 @@ class _Client(APIClient):
                 connection.report_fatal_error(TooLong())
 
         connection = self._get_connection()
-        connection.add_message_callback(count, LIST_ENTITIES_MSG_TYPES)
+        remove = connection.add_message_callback(count, LIST_ENTITIES_MSG_TYPES)
+        try:
+            yield
+        finally:
+            remove()
 
 
 @asynccontextmanager
@@ -119,8 +124,8 @@ class Node:
         """
         if not self._parts:
             async with self._within():
-                self._client.bound_list()
-                entities, _ = await self._client.list_entities_services()
+                with self._client.bounded_list():
+                    entities, _ = await self._client.list_entities_services()
                 version = self._client.api_version or APIVersion()
                 self._parts = parts(self._device, entities, self._annexes, version)
             for part in self._parts.values():
