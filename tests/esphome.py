@@ -58,7 +58,9 @@ def esphome_firmware() -> Path:
         if not home.exists():
             unfinished = home.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
-            _build(_generate(_installed(), unfinished), compiler, unfinished / "firmware")
+            generated = _generate(_installed(), unfinished)
+            _build(generated, compiler, unfinished / "firmware")
+            shutil.rmtree(generated.parents[1])  # of no use any more
             unfinished.rename(home)
     return home / "firmware"
 
