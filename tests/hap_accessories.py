@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pyhap import hap_handler, hsrp
 from pyhap.accessory import Accessory, Bridge
 from pyhap.accessory_driver import AccessoryDriver, AccessoryMDNSServiceInfo
 from pyhap.hap_event import create_hap_event
@@ -30,6 +31,16 @@ PIN = "031-45-154"
 TYPE = "_hap._tcp.local."
 
 T = TypeVar("T")
+
+
+def padded(number: int) -> bytes:
+    """Return a number as wide as its kind is: the generator, a key, or what is modulo the 3072 bits of the prime."""
+    return number.to_bytes(1 if number < 256 else 64 if number.bit_length() <= 512 else 384, "big")
+
+
+# HAP-python 5.2 leaves leading zeros out, and so refuses one right PIN in eighty (RFC 5054, 2.6, and HAP, 5.5.2).
+hap_handler.long_to_bytes = hsrp.long_to_bytes = padded
+
 Build = Callable[["AccessoryDriver", str], "Accessory"]
 
 
@@ -94,7 +105,7 @@ async def service_of(hap: Hap) -> Service:
 
 
 @asynccontextmanager
-async def announced(hap: Hap, zeroconf: AsyncZeroconf) -> AsyncIterator[Callable[[], Any]]:
+async def announced(hap: Hap, zeroconf: AsyncZeroconf) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Announce it, where and what it is now; yields what announces it anew, and withdraws it in the end."""
 
     async def info() -> AsyncServiceInfo:

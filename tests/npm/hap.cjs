@@ -63,7 +63,6 @@ accessory("Hall", [Service.MotionSensor], [Service.OccupancySensor], [Service.Te
 accessory("Bath", [Service.HumiditySensor], [Service.LeakSensor]);
 
 const lock = accessory("Front door", [Service.LockMechanism]).getService(Service.LockMechanism);
-lock.setCharacteristic(Characteristic.LockCurrentState, 1).setCharacteristic(Characteristic.LockTargetState, 1);
 // A lock wants its writes announced, since release R2.
 lock.getCharacteristic(Characteristic.LockTargetState).setProps({ perms: ["pr", "pw", "ev", "tw"] });
 moves(lock, Characteristic.LockTargetState, Characteristic.LockCurrentState, () => {
@@ -144,7 +143,7 @@ const answers = {
   forget() {
     const info = bridge._accessoryInfo;
     for (const { username } of info.listPairings()) {
-      info._removePairedClient0(undefined, username);
+      info._removePairedClient0({ server: bridge._server.httpServer }, username);
     }
     info.save();
     for (const connection of [...bridge._server.httpServer.connections]) {

@@ -16,7 +16,18 @@ from aiohomekit.model.services import ServicesTypes
 from aiohomekit.uuid import normalize_uuid
 from msgspec import Struct
 
-__all__ = ["Accessory", "Characteristic", "Id", "Service", "Told", "accessories", "number", "shown", "told"]
+__all__ = [
+    "Accessory",
+    "Characteristic",
+    "Id",
+    "Service",
+    "Told",
+    "accessories",
+    "answered",
+    "number",
+    "pushed",
+    "shown",
+]
 
 MOST_TEXT = 60
 
@@ -110,7 +121,7 @@ def accessories(body: bytes | bytearray) -> tuple[Accessory, ...]:
     """Return what ``GET /accessories`` answered.
 
     Raises:
-        ValueError, msgspec.ValidationError: it is not that.
+        ValueError: it is not that.
     """
     found = msgspec.convert(hkjson.loads(body), _Database).accessories
     return tuple(
@@ -127,15 +138,24 @@ def _normal(service: Service) -> Service:
     )
 
 
-def told(body: bytes | bytearray, asked: Iterable[Id] = ()) -> Mapping[Id, Told]:
-    """Return what an event or an answer about characteristics says; a status for all is one for each that was asked.
+def answered(body: bytes | bytearray, asked: Iterable[Id] = ()) -> Mapping[Id, Told]:
+    """Return what an answer about characteristics says; a status for all is one for each that was asked.
 
     Raises:
-        ValueError, msgspec.ValidationError: it is not that.
+        ValueError: it is not that.
     """
     said = msgspec.convert(hkjson.loads(body), _Characteristics)
     found = {(aid, iid): Told(aid, iid, status=said.status) for aid, iid in asked} if said.status else {}
     return found | {(one.aid, one.iid): one for one in said.characteristics}
+
+
+def pushed(body: bytes | bytearray) -> tuple[Told, ...]:
+    """Return what an event says, the newest last: accessories list it first, as Apple reads it from behind.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    return msgspec.convert(hkjson.loads(body), _Characteristics).characteristics[::-1]
 
 
 def number(raw: object) -> float | None:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 import structlog
+from aiohomekit.exceptions import AccessoryDisconnectedError
 
 from gladys_companion.drivers.following import Following, FollowingDriver, opened, poll
 from gladys_companion.drivers.homekit._announced import SERVICE, announced
@@ -71,8 +72,13 @@ class HomekitDriver(FollowingDriver[Session]):
         """Ask the accessory, on the connection that is kept to it if there is one; see ``ports.Driver``."""
         session = self._session(device)
         if session is not None:
-            await session.learn()
-            return _features(device, session)
+            try:
+                await session.learn()
+            except Unavailable as error:
+                if not isinstance(error.__cause__, AccessoryDisconnectedError | ConnectionError):
+                    raise  # else it had just hung up, and may say why to who calls anew
+            else:
+                return _features(device, session)
         async with open_session(device, await self._pairing(device), self._config) as session:
             await session.learn()
             return _features(device, session)
@@ -143,6 +149,7 @@ class HomekitDriver(FollowingDriver[Session]):
             ) from error
         finally:
             await self.kit.secrets.set(device.id, None)
+            self.forget(device.id)
 
     def _session(self, device: Device) -> Session | None:
         """Return the connection that is kept to a device, if it leads to where the device is said to be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from gladys_companion.drivers.homekit._accessories import Characteristic, Id, nu
 from gladys_companion.errors import Rejected
 from gladys_companion.model import Device, Feature
 
-__all__ = ["Command", "Names", "Part", "Range", "State", "Values", "feature", "fitting", "range_of"]
+__all__ = ["Command", "Names", "Part", "Range", "State", "Values", "feature", "fitting", "range_of", "readers"]
 
 Values = Mapping[Id, Any]
 """What characteristics have, as the accessory last said it."""
@@ -41,7 +41,7 @@ class Command(Struct, frozen=True):
 class Part(Struct, frozen=True, kw_only=True):
     """One feature. ``reads`` is what ``value`` looks at; ``command`` raises ``Rejected``.
 
-    ``moment`` is set in place of ``value`` where something happens and passes.
+    ``press`` is there in place of ``value`` where something happens and passes.
     """
 
     component: str
@@ -53,7 +53,7 @@ class Part(Struct, frozen=True, kw_only=True):
     reads: tuple[Id, ...]
     value: Callable[[Values], float | None] = lambda _: None
     command: Callable[[float, Values], Command] | None = None
-    moment: Callable[[Any], float | None] | None = None
+    press: Callable[[Any], float | None] | None = None
 
 
 def feature(device: Device, part: Part) -> Feature:
@@ -70,6 +70,15 @@ def feature(device: Device, part: Part) -> Feature:
         max=most,
         writable=part.command is not None,
     )
+
+
+def readers(parts: Iterable[Part]) -> dict[Id, list[Part]]:
+    """Return which parts look at a characteristic."""
+    found: dict[Id, list[Part]] = {}
+    for part in parts:
+        for id_ in part.reads:
+            found.setdefault(id_, []).append(part)
+    return found
 
 
 def range_of(one: Characteristic, otherwise: Range) -> Range:

@@ -145,5 +145,5 @@ def _button(id_: Id, names: Names) -> Part:
         type="click",
         range=(1, 3),
         reads=(id_,),
-        moment=lambda raw: PRESSES.get(raw) if isinstance(raw, int) and not isinstance(raw, bool) else None,
+        press=lambda raw: PRESSES.get(raw) if isinstance(raw, int) and not isinstance(raw, bool) else None,
     )

@@ -6,8 +6,10 @@ Whatever goes wrong comes out as ``Unavailable`` or ``Rejected`` with a sentence
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
 from itertools import groupby, islice
@@ -18,11 +20,19 @@ from aiohomekit.http import HttpContentTypes
 from aiohomekit.http.response import HttpResponse
 
 from gladys_companion.drivers.following import Following
-from gladys_companion.drivers.homekit._accessories import Characteristic, Id, Told, accessories, told
+from gladys_companion.drivers.homekit._accessories import (
+    Characteristic,
+    Id,
+    Told,
+    accessories,
+    answered,
+    number,
+    pushed,
+)
 from gladys_companion.drivers.homekit._config import Config
 from gladys_companion.drivers.homekit._judged import judged, refused, where
 from gladys_companion.drivers.homekit._pairing import Pairing, verify
-from gladys_companion.drivers.homekit._part import Command, Part, State
+from gladys_companion.drivers.homekit._part import Command, Part, State, readers
 from gladys_companion.drivers.homekit._parts import parts
 from gladys_companion.drivers.homekit._wire import Nonsense, Wire, open_wire
 from gladys_companion.errors import Rejected, Unavailable
@@ -31,6 +41,7 @@ from gladys_companion.model import Device
 __all__ = ["Session", "open_session"]
 
 AT_ONCE = 64  # characteristics in one question
+HELD_BACK = 2.0  # seconds after a command in which what contradicts it is asked for
 LOOK_AGAIN = 1.0  # seconds between two looks at what should have been told
 TIMED_WRITE = 2_500  # milliseconds from the announcement of a write to the write
 
@@ -44,11 +55,14 @@ class Session:
         self.wire: Wire
         self._device = device
         self._config = config
+        self._readers: Mapping[Id, Sequence[Part]] = {}
         self._characteristics: dict[Id, Characteristic] = {}
         self._silent: frozenset[Id] = frozenset()  # what tells no changes
         self._values: dict[Id, Any] = {}
+        self._wrote: dict[Id, tuple[object, float]] = {}  # what, and when
+        self._doubted: set[Id] = set()
         self._news = asyncio.Event()
-        self._asked_at = 0.0
+        self._asked_at = -math.inf
 
     @property
     def open(self) -> bool:
@@ -79,10 +93,10 @@ class Session:
                 for one in service.characteristics
             }
             self.parts = parts(found)
-            used = {id_ for part in self.parts.values() for id_ in part.reads} & characteristics.keys()
-            new = used - self._characteristics.keys()
+            self._readers = readers(self.parts.values())
+            new = characteristics.keys() - self._characteristics.keys()
             self._characteristics = characteristics
-            self._values |= {id_: one.value for id_, one in characteristics.items() if one.readable}
+            self._values |= {id_: one.value for id_, one in characteristics.items() if one.value is not None}
         if self.following is not None and new:
             await self._subscribe(new)
             self._tell(self._used())
@@ -90,17 +104,25 @@ class Session:
     async def listen(self, following: Following[Session]) -> None:
         """Have it tell its changes to ``following`` from now on, and tell what it has now."""
         self.following = following
-        await self._subscribe(self._used())
-        following.tell(await self.ask())
+        await self._subscribe(self._characteristics.keys())
+        await following.tell_answer(self.ask())
 
     async def ask(self) -> dict[str, float]:
-        """Return the value of each component that has one, asking for what is not told; now and then for all."""
+        """Return the value of each component that has one; asks for what is not told or in doubt, and for all when due.
+
+        Raises:
+            Unavailable: no answer, or none that makes sense.
+        """
         now = time.monotonic()
-        everything = not self._silent or now - self._asked_at >= self._config.poll_every
-        if everything:
+        due = now - self._asked_at >= self._config.poll_every
+        ids = self._used() if due else self._silent | self._doubted
+        self._doubted.clear()
+        with self._judged():
+            self.wire.check()
+        await self._read(ids)
+        if due:
             self._asked_at = now
-        await self._read(self._used() if everything else self._silent)
-        return self._told(self.parts)
+        return self._told(self.parts.values())
 
     async def set(self, component: str, wanted: float) -> None:
         """Give a component a value, and return when the accessory took it; a lock: when it is there.
@@ -119,8 +141,10 @@ class Session:
         try:
             await self._write(command)
         except BaseException:
-            self._asked_at = 0.0  # some of it may be so: look at everything
+            self._doubted |= command.writes.keys()  # some of it may be so
             raise
+        now = time.monotonic()
+        self._wrote |= {id_: (value, now) for id_, value in command.writes.items()}
         self._values |= {**command.writes, **command.presumed}
         if command.state is not None:
             await self._arrive(part, command.state)
@@ -133,18 +157,21 @@ class Session:
             Nonsense: it makes no sense.
         """
         try:
-            said = told(body)
+            said = pushed(body)
         except (ValueError, TypeError) as error:
             raise Nonsense("an event makes no sense") from error
-        self._heard(said)
+        self._doubted |= (doubtful := {(one.aid, one.iid) for one in said if self._contradicts(one)})
+        sure = [one for one in said if (one.aid, one.iid) not in doubtful]
+        self._heard(sure)
         if self.following is None:
             return
-        for part in self.parts.values():
-            if part.moment is not None and (one := said.get(part.reads[0])) is not None:
-                happened = part.moment(one.value)
-                if happened is not None:
-                    self.following.happened(part.component, happened)
-        self._tell(said.keys())
+        if doubtful:
+            self.following.wake()
+        for one in sure:
+            for part in self._readers.get((one.aid, one.iid), ()):
+                if part.press is not None and (pressed := part.press(one.value)) is not None:
+                    self.following.happened(part.component, pressed)
+        self._tell((one.aid, one.iid) for one in sure)
 
     def ended(self) -> None:
         """Have who waits look again, and see that the connection has ended."""
@@ -154,17 +181,19 @@ class Session:
 
     def _used(self) -> frozenset[Id]:
         """Return what has values that are told on."""
-        found = {id_ for part in self.parts.values() if part.moment is None for id_ in part.reads}
+        found = {id_ for part in self.parts.values() if part.press is None for id_ in part.reads}
         return frozenset(id_ for id_ in found if id_ in self._characteristics and self._characteristics[id_].readable)
 
-    async def _subscribe(self, ids: Iterable[Id]) -> None:
-        pushed = sorted(id_ for id_ in ids if self._characteristics[id_].pushed)
+    async def _subscribe(self, ids: AbstractSet[Id]) -> None:
+        """Have the accessory tell changes of those of these characteristics that anything is made of."""
+        wanted_of = self._readers.keys() & self._characteristics.keys() & ids
+        pushed = sorted(id_ for id_ in wanted_of if self._characteristics[id_].pushed)
         taken: set[Id] = set()
         with self._judged():
             for aid, group in groupby(pushed, key=lambda id_: id_[0]):  # one accessory at a time, as iPhones do it
                 wanted = list(group)
                 body = {"characteristics": [{"aid": aid, "iid": iid, "ev": True} for _, iid in wanted]}
-                said = told(await self._put("/characteristics", body), wanted)
+                said = answered(await self._put("/characteristics", body), wanted)
                 taken |= {id_ for id_ in wanted if id_ not in said or not said[id_].status}
         self._silent = frozenset(
             id_ for id_ in self._used() if id_ not in taken and (id_ in ids or id_ in self._silent)
@@ -175,7 +204,7 @@ class Session:
         with self._judged():
             while some := list(islice(remaining, AT_ONCE)):
                 target = "/characteristics?id=" + ",".join(f"{aid}.{iid}" for aid, iid in some)
-                self._heard(told(_whole(await self.wire.request("GET", target)).body, some))
+                self._heard(answered(_whole(await self.wire.request("GET", target)).body, some).values())
 
     async def _write(self, command: Command) -> None:
         body: dict[str, Any] = {
@@ -187,7 +216,7 @@ class Session:
             if any(self._characteristics[id_].timed for id_ in command.writes):
                 body["pid"] = time.monotonic_ns() >> 10
                 await self._put("/prepare", {"ttl": TIMED_WRITE, "pid": body["pid"]})
-            said = told(await self._put("/characteristics", body), command.writes)
+            said = answered(await self._put("/characteristics", body), command.writes)
         for one in said.values():
             if one.status:
                 raise refused(self._device, one.status)
@@ -215,20 +244,23 @@ class Session:
                 async with asyncio.timeout(min(LOOK_AGAIN, left)):
                     await self._news.wait()
 
-    def _heard(self, said: Mapping[Id, Told]) -> None:
-        for id_, one in said.items():
-            if id_ in self._characteristics and not one.status:
-                self._values[id_] = one.value
+    def _contradicts(self, one: Told) -> bool:
+        """Return whether an event may be of before a command: accessories hold them back for up to a second."""
+        value, at = self._wrote.get((one.aid, one.iid), (None, -math.inf))
+        return time.monotonic() - at < HELD_BACK and number(one.value) != number(value)
+
+    def _heard(self, said: Iterable[Told]) -> None:
+        for one in said:
+            if (one.aid, one.iid) in self._characteristics and not one.status:
+                self._values[one.aid, one.iid] = one.value
         self._news.set()
 
     def _tell(self, changed: Iterable[Id]) -> None:
         if self.following is not None:
-            ids = frozenset(changed)
-            concerned = {component: part for component, part in self.parts.items() if not ids.isdisjoint(part.reads)}
-            self.following.tell(self._told(concerned))
+            self.following.tell(self._told(part for id_ in changed for part in self._readers.get(id_, ())))
 
-    def _told(self, concerned: Mapping[str, Part]) -> dict[str, float]:
-        found = {component: part.value(self._values) for component, part in concerned.items()}
+    def _told(self, concerned: Iterable[Part]) -> dict[str, float]:
+        found = {part.component: part.value(self._values) for part in concerned}
         return {component: value for component, value in found.items() if value is not None}
 
     def _judged(self) -> AbstractContextManager[None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
 
 from aiohomekit.crypto import ChaCha20Poly1305Decryptor, ChaCha20Poly1305Encryptor
 from aiohomekit.crypto.chacha20poly1305 import PACK_NONCE, DecryptionError
@@ -42,7 +41,8 @@ class Wire(asyncio.BufferedProtocol):
         self, host: str, answer_within: float, heard: Callable[[bytes], None], ended: Callable[[], None]
     ) -> None:
         self.answer_within = answer_within
-        self._host = f"[{host}]" if ":" in host else host
+        name = host.partition("%")[0]  # the scope is ours
+        self._host = f"[{name}]" if ":" in name else name
         self._heard = heard
         self._ended = ended
         self._turn = asyncio.Lock()
@@ -63,6 +63,11 @@ class Wire(asyncio.BufferedProtocol):
         """Whether requests can be sent."""
         return self._reason is None
 
+    def check(self) -> None:
+        """Raise why the connection has ended, if it has."""
+        if self._reason is not None:
+            raise self._reason.with_traceback(None)
+
     def secure(self, send: bytes, receive: bytes) -> None:
         """Encrypt from now on, with a key for each direction."""
         self._encryptor, self._decryptor = ChaCha20Poly1305Encryptor(send), ChaCha20Poly1305Decryptor(receive)
@@ -79,14 +84,14 @@ class Wire(asyncio.BufferedProtocol):
         if body:
             head += f"Content-Length: {len(body)}\r\nContent-Type: {content}\r\n"
         async with self._turn:
-            if self._reason is not None:
-                self._fail(self._reason)
+            self.check()
             self._answer = asyncio.get_running_loop().create_future()
             try:
                 self._transport.write(self._framed(f"{head}\r\n".encode() + body))  # some can not read it in pieces
                 async with asyncio.timeout(self.answer_within):
                     return await self._answer
             except BaseException:
+                self._answer = None
                 self._end(AccessoryDisconnectedError("a request was given up"))
                 raise
             finally:
@@ -125,9 +130,6 @@ class Wire(asyncio.BufferedProtocol):
             self._transport.abort()
             if self._answer is not None and not self._answer.done():
                 self._answer.set_exception(reason)
-
-    def _fail(self, reason: Exception) -> NoReturn:
-        raise reason.with_traceback(None)
 
     def _framed(self, plain: bytes) -> bytes:
         if self._encryptor is None:
