@@ -80,7 +80,7 @@ def make_receipt(
     outcome = _outcome({target.state for target in targets if target.target in devices or not devices})
     if {target.state for target in targets} & OPEN:
         outcome = "accepted"
-    failure = f"{failed.target}: {failed.reason or failed.state}." if failed else None
+    failure = f"{failed.target}: {(failed.reason or failed.state).rstrip('.')}." if failed else None
     error = outcome == "rejected"
     return Receipt(
         status=STATUS[outcome],
