@@ -20,7 +20,7 @@ from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway import openapi
 from gladys_companion.gateway.limits import Limit, networks, sender_of
 from gladys_companion.gateway.responses import refusal, respond
-from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many
+from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many, tracks
 from gladys_companion.gateway.sockets import Sockets
 
 __all__ = ["Front", "Server"]
@@ -84,7 +84,7 @@ class Front:
                 return await self._socket(request, sender)
             if over := self._by_address.take(sender):
                 error = too_many("Too many requests came from this address", over)
-                error.status = 503 if path.startswith(f"{PREFIX}owntracks") else error.status  # type: ignore[misc]  # its own
+                error.status = 503 if tracks(path) else error.status  # type: ignore[misc]  # its own
                 raise error
             if path.startswith(PREFIX):
                 return await self._phones.handle(request, path, sender)

@@ -23,6 +23,7 @@ __all__ = ["LATE_AFTER", "Answer", "compose", "held", "read_ack", "repeated", "t
 
 LATE_AFTER = 60.0
 _LARGEST_RECEIPT = 16_384
+_LARGEST_REPLY = 262_144
 _OK = 200
 _ACCEPTED = 202
 _REFUSED = 400
@@ -39,10 +40,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Answer(Struct, frozen=True):
-    """A receipt on its way to the phone and into the storage: HTTP status, and the body as JSON."""
+    """A receipt on its way to the phone and into the storage: HTTP status, and the body as JSON.
+
+    ``reply`` is a JSON array that home wants the app on the phone to have; it is not kept.
+    """
 
     status: int
     body: bytes
+    reply: bytes | None = None
 
 
 def _answer(receipt: Receipt) -> Answer:
@@ -80,6 +85,7 @@ def compose(
             age_ms=round(age * 1000, 3),
             key=Sender(event.key_id, key_name),
             raw=posted.raw,
+            phone=posted.phone,
         )
     return (_LINKED if home.gladys_user_id else _UNLINKED) + _encode(message)[1:]
 
@@ -131,11 +137,13 @@ def read_ack(event_id: str, args: Sequence[Any], *, companion: bool) -> Answer |
 def _bounded(event_id: str, members: dict[str, Any]) -> Answer:
     """Return a receipt of home's as it is, but for the id, and as its essence if it is larger than 16 KiB."""
     members = {**members, "id": event_id, "duplicate": False}  # a duplicate at home: its first ack was lost
+    reply = members.pop("reply", None)
     body = _encode(members)
     if len(body) > _LARGEST_RECEIPT:
         outcome = "rejected" if members["status"] >= _REFUSED else "accepted"
         body = _encode({"status": members["status"], "id": event_id, "outcome": outcome, "duplicate": False})
-    return Answer(members["status"], body)
+    told = _encode(reply) if isinstance(reply, list) and reply else None
+    return Answer(members["status"], body, told if told is not None and len(told) <= _LARGEST_REPLY else None)
 
 
 def held(event_id: str, until: float, *, duplicate: bool = False) -> Answer:

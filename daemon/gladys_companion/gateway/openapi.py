@@ -148,6 +148,17 @@ def _owntracks(*, key_in_path: bool) -> dict[str, Any]:
     }
 
 
+def _tracker(app: str, *, key_in_path: bool) -> dict[str, Any]:
+    return {
+        "summary": f"Take positions from {app}",
+        "description": "Never answers 4xx but for a wrong key, as owntracks.",
+        "parameters": [_KEY] if key_in_path else [],
+        "security": [] if key_in_path else _HEADER_KEY,
+        "requestBody": {"content": {_JSON: {"schema": _OBJECT}, _FORM: {"schema": _OBJECT}}},
+        "responses": {"200": _plain("Taken."), **_refusals("401", "403", "503")},
+    }
+
+
 def _get(summary: str, answer: dict[str, Any], *refused: str) -> dict[str, Any]:
     return {"summary": summary, "security": [], "responses": {"200": answer, **_refusals(*refused)}}
 
@@ -166,8 +177,15 @@ def document() -> dict[str, Any]:
     ):
         paths[f"/v1/api/{route}"] = {"post": _post(summary, schema, key_in_path=False)}
         paths[f"/v1/api/{route}/{{key}}"] = {"post": _post(summary, schema, key_in_path=True)}
-    paths["/v1/api/owntracks"] = {"post": _owntracks(key_in_path=False)}
-    paths["/v1/api/owntracks/{key}"] = {"post": _owntracks(key_in_path=True)}
+    for in_path in (False, True):
+        suffix = "/{key}" if in_path else ""
+        paths[f"/v1/api/owntracks{suffix}"] = {"post": _owntracks(key_in_path=in_path)}
+        paths[f"/v1/api/overland{suffix}"] = {"post": _tracker("Overland", key_in_path=in_path)}
+        osmand = _tracker("Traccar Client or GPSLogger (OsmAnd protocol)", key_in_path=in_path)
+        paths[f"/v1/api/osmand{suffix}"] = {
+            "get": {k: v for k, v in osmand.items() if k != "requestBody"},
+            "post": osmand,
+        }
     event_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     trace = _get("What became of an event, hop by hop", _answer("Its trace.", "Trace"), "401", "404", "405", "429")
     paths["/v1/api/events/{id}"] = {"get": {**trace, "parameters": [event_id], "security": _HEADER_KEY}}

@@ -1,6 +1,6 @@
 """What a phone posted, read and checked: a body becomes a ``Post``, or an error that names the field. All pure.
 
-Sources: the gladys-gateway server (``/v1/api/*``), and for OwnTracks its booklet (https://owntracks.org/booklet/).
+Source: the gladys-gateway server (``/v1/api/*``). Positions are in ``tracks``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import math
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,17 +15,18 @@ import msgspec
 from msgspec import Raw, Struct
 
 from gladys_companion.errors import RequestError
-from gladys_companion.protocol.open_api import NO_RAW, read_state
+from gladys_companion.protocol.open_api import NO_RAW, Phone, read_state
 
 __all__ = [
     "Post",
     "Posted",
     "Unusable",
     "bearer",
+    "digest",
     "idempotency",
+    "is_deep",
     "read_event",
     "read_message",
-    "read_owntracks",
     "read_state_post",
 ]
 
@@ -41,10 +40,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Posted(Struct, frozen=True, omit_defaults=True):
-    """What is kept of a body until home has it: a message's ``data``, and ``raw`` where that does not hold it all."""
+    """What is kept of a body until home has it: a message's ``data``, and where that does not hold it all ``raw``.
+
+    ``phone`` says who sent a position.
+    """
 
     data: Raw
     raw: Raw = NO_RAW
+    phone: Phone | None = None
 
 
 class Post(Struct, frozen=True, kw_only=True):
@@ -59,7 +62,7 @@ class Post(Struct, frozen=True, kw_only=True):
 
 
 class Unusable(Exception):
-    """An OwnTracks body that can never be used; the phone must not be told, or it sends it for ever."""
+    """A position that can never be used; the phone must not be told, or it sends it for ever."""
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -119,7 +122,7 @@ def _object(body: bytes, content_type: str) -> tuple[dict[str, Any], bytes]:
         raise RequestError(400, "BAD_REQUEST", "The body is empty: send a JSON object.") from error
     if not isinstance(value, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be a JSON object, such as {...}.")
-    if _is_deep(value, body):
+    if is_deep(value, body):
         raise _too_deep()
     return value, body
 
@@ -128,7 +131,7 @@ def _too_deep() -> RequestError:
     return RequestError(400, "BAD_REQUEST", f"The body is nested more than {_DEEPEST} levels deep.")
 
 
-def _is_deep(value: object, body: bytes) -> bool:
+def is_deep(value: object, body: bytes) -> bool:
     """Return whether JSON is nested deeper than anybody needs, without descending into it."""
     if body.count(b"{") + body.count(b"[") <= _DEEPEST:
         return False
@@ -166,7 +169,7 @@ def read_state_post(body: bytes, content_type: str, now: float) -> Post:
     members, data = _object(body, content_type)
     state = read_state(members, now)
     external_id = state.external_id
-    order_key = external_id if len(external_id) <= _LONGEST_PLAIN_ORDER_KEY else _digest(external_id.encode())
+    order_key = external_id if len(external_id) <= _LONGEST_PLAIN_ORDER_KEY else digest(external_id.encode())
     return Post(
         action="create-device-state",
         order_key=f"state:{order_key}",
@@ -199,68 +202,6 @@ def read_message(body: bytes, content_type: str, key_id: str) -> Post:
     return Post(action="create-message", order_key=f"key:{key_id}", body=_encode({"data": {"text": text}}))
 
 
-def read_owntracks(body: bytes, device: str | None, key_id: str) -> Post:
-    """Read ``POST /v1/api/owntracks``; ``device`` is the header ``X-Limit-D``.
-
-    What is no position has no Plus fields, only ``raw``. A body is known again by its ``_id``, or else, when it names
-    its time, by being the same to the last byte.
-
-    Raises:
-        Unusable: why.
-    """
-    try:
-        members = _any.decode(body)
-    except RecursionError:
-        raise Unusable(f"nested more than {_DEEPEST} levels deep") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unusable("not JSON") from error
-    if not isinstance(members, dict) or not isinstance(members.get("_type"), str):
-        raise Unusable("not an object with a _type")
-    if _is_deep(members, body):
-        raise Unusable(f"nested more than {_DEEPEST} levels deep")
-    tst = _number(members, "tst", at_least=0)
-    own_id = members.get("_id")
-    known_by = None
-    if isinstance(own_id, str) and own_id:
-        known_by = f"owntracks:{own_id if len(own_id) <= _LONGEST_PLAIN_ORDER_KEY else _digest(own_id.encode())}"
-    elif tst is not None:
-        known_by = f"body:{_digest(body)}"
-    return Post(
-        action="create-owntracks-location",
-        order_key=f"key:{key_id}",
-        body=_encode(Posted(Raw(_encode(_plus_fields(members, device))), Raw(body))),
-        created_at=tst,
-        once=known_by,
-    )
-
-
-def _plus_fields(members: Mapping[str, Any], device: str | None) -> dict[str, Any]:
-    """Return what Gladys Plus makes of a position; latitude 0 is one, what is unknown is left out."""
-    if members["_type"] != "location":
-        return {}
-    latitude = _number(members, "lat", at_least=-90, at_most=90)
-    longitude = _number(members, "lon", at_least=-180, at_most=180)
-    if latitude is None or longitude is None:
-        raise Unusable("a location without lat and lon in degrees")
-    fields = {
-        "latitude": latitude,
-        "longitude": longitude,
-        "accuracy": _number(members, "acc", at_least=0),
-        "altitude": _number(members, "alt"),
-        "device_battery": _number(members, "batt", at_least=0, at_most=100),
-        "device_selector": device,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _number(
-    members: Mapping[str, Any], name: str, at_least: float = -math.inf, at_most: float = math.inf
-) -> float | None:
-    value = members.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if at_least <= value <= at_most and abs(value) < 1e15 else None  # noqa: PLR2004 - no such place or time
-
-
-def _digest(text: bytes | str) -> str:
+def digest(text: bytes | str) -> str:
+    """Return what tells one text from another, in 64 characters."""
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()

@@ -1,7 +1,8 @@
 """What phones ask over HTTP: the Open API of the gladys-gateway server, and ``GET /v1/api/events/:id``.
 
 Every request is answered: with a receipt, or with an error that says what to do, never with its own path or key.
-OwnTracks deletes what is refused for good, so it is told to try again later, whatever is wrong but its key.
+Apps that tell where a phone is delete what is refused for good, or send it for ever, so they are told to try again
+later, whatever is wrong but their key.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from gladys_companion.gateway.posts import Post, Unusable
 from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.responses import respond
 from gladys_companion.gateway.storage import Key, NewEvent, Quarantined, Storage
+from gladys_companion.gateway.tracks import APPS, App, Asked
 from gladys_companion.ids import new_id
 
-__all__ = ["BODY_WITHIN", "PREFIX", "PhoneRoutes", "too_many"]
+__all__ = ["BODY_WITHIN", "PREFIX", "PhoneRoutes", "too_many", "tracks"]
 
 PREFIX = "/v1/api/"
 BODY_WITHIN = 15.0
@@ -62,7 +64,6 @@ class PhoneRoutes:
         self._by_key = Limit(options.rate_per_key, options.burst_per_key, clock)
         self._posts: Mapping[str, Handler] = {
             "device/state": self._state,
-            "owntracks": self._owntracks,
             "event": self._event,
             "message": self._message,
         }
@@ -81,10 +82,14 @@ class PhoneRoutes:
         if name == "events" and key and "/" not in key:
             _allow(request, "GET")
             return await self._trace(unquote(key), self._key(request, "", sender))
-        if name != "owntracks":
+        app = APPS.get(name)
+        if app is None:
             return await self._receive(request, name, key, sender)
         try:
-            return await self._receive(request, name, key, sender)
+            if "/" in key:
+                raise _no_route()
+            _allow(request, *app.methods)
+            return await self._track(request, name, app, self._key(request, key, sender))
         except CompanionError as error:
             if error.status in _FORBIDDEN:
                 raise
@@ -93,7 +98,7 @@ class PhoneRoutes:
     async def _receive(self, request: web.BaseRequest, name: str, key: str, sender: str) -> web.Response:
         handler = self._posts.get(name)
         if handler is None or "/" in key:
-            raise RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
+            raise _no_route()
         _allow(request, "POST")
         return await handler(request, self._key(request, key, sender))
 
@@ -146,27 +151,32 @@ class PhoneRoutes:
         answer = await self._relay.post(self._new(key, post, once, body_hash), key)
         return respond(answer.status, answer.body)
 
-    async def _owntracks(self, request: web.BaseRequest, key: Key) -> web.Response:
+    async def _track(self, request: web.BaseRequest, name: str, app: App, key: Key) -> web.Response:
+        """Take what tells where a phone is, and answer as its app wants it, whatever is wrong with it."""
         authorize(key, "location")
         body = await read_whatever(request, self._most, self._within)
-        if not body.size:  # legal, and says nothing
-            return respond(200, b"[]")
         if body.whole is None:
-            await self._quarantine(key, body, f"larger than {self._most} bytes")
-            return respond(200, b"[]")
+            await self._quarantine(key, name, body, f"larger than {self._most} bytes")
+            return respond(200, app.answer)
         try:
-            post = posts.read_owntracks(body.whole, request.headers.get("X-Limit-D"), key.id)
+            post = app.read(body.whole, Asked(request.headers, request.query), key.id, self._clock.now())
         except Unusable as error:
-            await self._quarantine(key, body, str(error))
-        else:
-            await self._relay.take(self._new(key, post, post.once, None), key)
-        return respond(200, b"[]")
+            await self._quarantine(key, name, body, str(error))
+            return respond(200, app.answer)
+        if post is None:  # legal, and says nothing
+            return respond(200, app.answer)
+        event = self._new(key, post, post.once, None)
+        if not app.replies:
+            await self._relay.take(event, key)
+            return respond(200, app.answer)
+        answer = await self._relay.post(event, key)
+        return respond(200, answer.reply or app.answer)
 
-    async def _quarantine(self, key: Key, body: Body, reason: str) -> None:
+    async def _quarantine(self, key: Key, route: str, body: Body, reason: str) -> None:
         kept = Quarantined(
             home_id=key.home_id,
             key_id=key.id,
-            route="owntracks",
+            route=route,
             reason=reason,
             received_at=self._clock.now(),
             size=body.size,
@@ -200,9 +210,19 @@ class PhoneRoutes:
         return respond(200, msgspec.json.encode(messages.trace(event, event.received_at + self._held_for)))
 
 
-def _allow(request: web.BaseRequest, method: str) -> None:
-    if request.method != method:
-        raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {method} only.", allow=[method])
+def _no_route() -> RequestError:
+    return RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
+
+
+def _allow(request: web.BaseRequest, *methods: str) -> None:
+    if request.method not in methods:
+        names = " and ".join(methods)
+        raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {names} only.", allow=list(methods))
+
+
+def tracks(path: str) -> bool:
+    """Return whether a path is one of an app that tells where a phone is, which must not be told that it is wrong."""
+    return path.startswith(PREFIX) and path[len(PREFIX) :].partition("/")[0] in APPS
 
 
 def too_many(what: str, over: float) -> RequestError:
@@ -212,6 +232,6 @@ def too_many(what: str, over: float) -> RequestError:
 
 
 def _later(error: CompanionError) -> RequestError:
-    """Return what OwnTracks is told instead of an error that it would take for final."""
+    """Return what such an app is told instead of an error that it would take for final."""
     seconds = error.data.get("retry_after", _HOLD_FULL_WAIT)
     return RequestError(503, error.code, str(error), retry_after=seconds)

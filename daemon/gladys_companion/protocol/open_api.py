@@ -25,6 +25,7 @@ __all__ = [
     "NO_RAW",
     "Companion",
     "OpenApiMessage",
+    "Phone",
     "StateBody",
     "decode_message",
     "decode_receipt",
@@ -60,12 +61,21 @@ class StateBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: float | None = None
 
 
+class Phone(Struct, frozen=True, omit_defaults=True):
+    """Who sent a position: the ``app`` by whose protocol it is to be read, and the names it gave of itself, if any."""
+
+    app: str
+    user: str | None = None
+    device: str | None = None
+
+
 class Companion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Our fields of a relayed message.
 
     ``age_ms`` is how long ago it happened, measured by the gateway when it emitted; ``ttl_ms`` how old a command may
     be, where the sender asked for less than home allows. ``received_at`` is the gateway's wall clock, seconds since
-    the epoch. ``raw`` is the body as the phone sent it, where the Plus fields do not hold all of it.
+    the epoch. ``raw`` is the body as the phone sent it, where the Plus fields do not hold all of it, and
+    ``phone`` who sent it, where it is a position.
     """
 
     id: str
@@ -74,6 +84,7 @@ class Companion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ttl_ms: float | None = None
     key: Sender | None = None
     raw: Raw = NO_RAW
+    phone: Phone | None = None
 
 
 class OpenApiMessage(Struct, kw_only=True, omit_defaults=True):
