@@ -21,6 +21,7 @@ from gladys_companion.errors import ConfigError
 
 __all__ = ["DEFAULT_PATH", "Table", "decode", "load", "secret"]
 
+ALWAYS = "virtual"  # phones need it, and nobody thinks of it who adds a lamp
 DEFAULT_PATH = Path("/etc/gladys-companion/config.toml")
 
 T = TypeVar("T")
@@ -155,7 +156,7 @@ def load(path: Path | None = None) -> Config:
         raise source.error(_steps(f".{at}"), sentence)
     return structs.replace(
         config,
-        drivers=_tables(config.drivers, "drivers", source),
+        drivers=_tables({ALWAYS: {}, **config.drivers}, "drivers", source),
         sinks=_tables(config.sinks, "sinks", source),
     )
 
