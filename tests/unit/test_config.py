@@ -78,7 +78,7 @@ def test_unknown_option_is_told_with_line_and_nearest(written: Write) -> None:
         ("[mqtt]\npassword_file = 'p'\n", 2, "[mqtt] password_file: it needs username beside it."),
         ("[mqtt]\nca_certificate = 'c'\n", 2, "[mqtt] ca_certificate: it is used with tls = true only."),
         ("[gladys]\nurl = 'gladys.local'\n", 2, "'gladys.local' is not the address of a Gladys, such as"),
-        ("[gladys]\nurl = 'http://me:secret@gladys'\n", 2, "is not the address of a Gladys"),
+        ("[gladys]\nurl = 'http://me:secret@gladys'\n", 2, "[gladys] url: it holds a user name or password"),
         ("[gladys]\nurl = 'http://gladys:port'\n", 2, "is not the address of a Gladys"),
         ("[gladys]\nurl = 'http://gladys/?a=b'\n", 2, "[gladys] url: 'http://gladys/?a=b' is more than an address"),
         ("[gladys]\napi_key_file = 'k'\n", 2, "[gladys] api_key_file: it needs url beside it."),

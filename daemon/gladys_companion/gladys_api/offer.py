@@ -37,7 +37,7 @@ def offer(
     ours = {feature.external_id: _members(feature) for feature in features}
     if existing is None:
         return {
-            "name": device.name,
+            "name": device.name or device.id,
             "external_id": device.id,
             "selector": device.id,
             "model": device.model or None,
@@ -60,7 +60,7 @@ def _members(feature: Feature) -> Members:
     category, type_ = _kind(feature)
     low, high = _range(feature)
     return {
-        "name": feature.name,
+        "name": feature.name or feature.external_id,
         "external_id": feature.external_id,
         "selector": feature.external_id,  # else it would be made of the name, which many have
         "category": category,
@@ -81,7 +81,7 @@ def _ours_to_say(members: Members) -> Members:
 def _kind(feature: Feature) -> tuple[str, str]:
     """Return category and type, or the nearest that Gladys has."""
     if feature.category in CATEGORIES:
-        return feature.category, feature.type
+        return feature.category, feature.type or "unknown"
     if feature.category in OPENINGS and feature.type in {"state", "position"}:
         return "shutter", feature.type
     return ("switch", "binary") if feature.type == "binary" else ("unknown", "unknown")
