@@ -111,6 +111,10 @@ class Home:
         (one,) = [one for one in self.daemon.vitals().plugins if one.name == "gladys_devices"]
         return one.reason
 
+    async def told_all(self) -> bool:
+        """Return whether nothing keeps a plug-in from working."""
+        return {one.reason for one in self.daemon.vitals().plugins} == {None}
+
     async def hindered(self) -> None:
         """Return when it is said that Gladys can not be asked."""
 

@@ -16,9 +16,10 @@ from gladys_companion.app import open_daemon
 from gladys_companion.config import Config, Discovery, Local
 from gladys_companion.model import Device, Feature, Sender
 from tests.gladys_home import open_home
+from tests.gladys_mqtt import open_gladys_mqtt
 from tests.gladys_server import KEY, ZIGBEE, GladysServer, feature, open_gladys
 from tests.mosquitto import open_broker, open_listener
-from tests.rig import open_rig
+from tests.rig import open_rig, until
 
 LAMP, ON = "zigbee2mqtt:lamp", "zigbee2mqtt:lamp:on"
 PHONE, PRESENCE = "mqtt:my-phone", "mqtt:my-phone-presence"
@@ -183,6 +184,55 @@ async def test_what_gladys_does_not_show_is_not_known_to_be_done(
             assert reason is not None
             assert reason.startswith("Gladys took the command, but zigbee2mqtt:x has not shown the value within 0.3 s")
         assert len(server.commanded) == 1
+
+
+async def test_a_device_that_was_made_anew_is_commanded(server: GladysServer, tmp_path: Path) -> None:
+    """Its feature has another selector since a moment; nobody has to wait for the next look."""
+    async with open_home(tmp_path, server, sync_every=60) as home:
+        await home.there(LAMP)
+        server.remove(LAMP)
+        server.add(LAMP, feature(ON, "light", selector="another"), service_id=ZIGBEE)
+        receipt = await home.post(ON, 1.0)
+        assert await home.settled(receipt.id) == ("delivered", None)
+        server.feature(ON)["read_only"] = True
+        receipt = await home.post(ON, 0.0)
+        assert (await home.settled(receipt.id))[
+            1
+        ] == f"{ON.rpartition(':')[2]} can only be read: Gladys commands nothing there."
+        server.remove(LAMP)
+        receipt = await home.post(ON, 0.0)
+        assert (await home.settled(receipt.id))[0] == "rejected"
+        assert server.commanded == [(ON, 1)]
+
+
+async def test_what_gladys_commands_over_mqtt_does_not_come_back(server: GladysServer, tmp_path: Path) -> None:
+    """A device of Gladys' own MQTT integration hears its command on the broker; we hear it too, and do nothing."""
+    plug = "mqtt:plug:on"
+    server.add("mqtt:plug", feature(plug))
+    async with (
+        open_broker(tmp_path) as broker,
+        open_gladys_mqtt(server, broker) as gladys,
+        open_home(tmp_path, server, broker=broker.port) as home,
+    ):
+        await home.there("mqtt:plug")
+        await until(home.told_all, "the broker is reached")
+        await server.set_value(server.feature(plug)["selector"], 1)
+        assert await home.history(plug, 1) == [1.0]
+        receipt = await home.post(plug, 0.0)
+        assert await home.settled(receipt.id) == ("delivered", None)
+        await server.seen("GET /api/v1/device", server.asked.count("GET /api/v1/device") + 3)
+        assert server.commanded == [(plug, 1), (plug, 0)]
+        assert gladys.told == []
+
+
+async def test_what_was_posted_before_gladys_knew_it(server: GladysServer, tmp_path: Path) -> None:
+    """An event for an id that was unknown is kept, and is history as soon as the device is created in Gladys."""
+    async with open_home(tmp_path, server) as home:
+        await home.there(LAMP)
+        refused = await home.post("mqtt:new:on", 1.0, origin="gateway", key=Sender("key-1", "phone"))
+        assert refused.status == 404
+        server.add("mqtt:new", feature("mqtt:new:on", "presence-sensor", read_only=True))
+        assert await home.history("mqtt:new:on", 1) == [1.0]
 
 
 async def test_a_push_is_sent_once(server: GladysServer, tmp_path: Path) -> None:

@@ -75,10 +75,7 @@ async def gladys(server: GladysServer, broker: Broker) -> AsyncIterator[GladysMq
 
 
 async def connected(home: Home) -> None:
-    async def reached() -> bool:
-        return {one.reason for one in home.daemon.vitals().plugins} == {None}
-
-    await until(reached, "the broker is reached")
+    await until(home.told_all, "the broker is reached")
 
 
 async def shared(home: Home, *more: str) -> Any:  # noqa: ANN401 - JSON
