@@ -242,7 +242,9 @@ class GladysServer:
         self.commanded.append((one["external_id"], value))
         if self.on_value is not None and device["service_id"] == MQTT:
             await self.on_value(device, one, value)
-        has = await self.react(one, value)
+            has = None if one["has_feedback"] else value
+        else:
+            has = await self.react(one, value)
         if has is not None:
             self.save_state(one["external_id"], has)
         async with self.changed:

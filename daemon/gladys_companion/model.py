@@ -32,6 +32,7 @@ __all__ = [
     "Sender",
     "Service",
     "TargetReceipt",
+    "Way",
     "report",
 ]
 
@@ -39,6 +40,7 @@ Kind = Literal["state", "location", "transition", "presence", "message", "signal
 DeliveryState = Literal[
     "pending", "sending", "delivered", "verified", "superseded", "expired", "rejected", "unknown"
 ]  # the last six are settled and never change again, but for delivered -> verified
+Way = Literal["rest", "mqtt"]  # by which Gladys was given a device: created there, or announced for its user to add
 Outcome = Literal["delivered", "accepted", "held", "expired", "superseded", "rejected"]
 
 ANY_KEY = "*"
@@ -140,7 +142,7 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
 
     ``aliases`` maps another external id onto a feature's own; ``exposed`` maps a feature's own external id onto the ids
     of keys that may command it, ``ANY_KEY`` among them if everybody may; ``targets`` are the names of the open sinks;
-    ``shared`` maps the id of a device that Gladys was given onto the way: ``rest`` or ``mqtt``.
+    ``shared`` maps the id of a device that Gladys was given onto the way.
     """
 
     devices: Mapping[str, Device] = MappingProxyType({})
@@ -148,7 +150,7 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = MappingProxyType({})
     exposed: Mapping[str, frozenset[str]] = MappingProxyType({})
     targets: tuple[str, ...] = ()
-    shared: Mapping[str, str] = MappingProxyType({})
+    shared: Mapping[str, Way] = MappingProxyType({})
 
     def feature(self, external_id: str) -> Feature | None:
         """Return the feature that an external id or an alias means; a feature's own id comes first."""

@@ -121,7 +121,7 @@ def _state(event: Event, registry: RegistrySnapshot) -> Plan:
         deliveries.append(PlannedDelivery(target=VIRTUAL, lane=device.id, state="verified"))
     elif commands and device is not None:
         deliveries.append(PlannedDelivery(target=device.driver, lane=device.id))
-    told = tuple(_told(event, registry, device, own=own, commands=commands))
+    told = tuple(_told(event, registry, device, own=own, writable=feature.writable))
     deliveries += [PlannedDelivery(target=name, lane=name) for name in told]
     return Plan(
         state="planned",
@@ -141,7 +141,7 @@ def _is_its_own(event: Event, device: Device) -> bool:
 
 
 def _told(
-    event: Event, registry: RegistrySnapshot, device: Device | None, *, own: bool, commands: bool
+    event: Event, registry: RegistrySnapshot, device: Device | None, *, own: bool, writable: bool
 ) -> Iterator[str]:
     """Yield the sinks that are told.
 
@@ -152,9 +152,9 @@ def _told(
         if name != GLADYS or device is None:
             tells = name != event.origin
         elif _of_gladys(device):
-            tells = not (own or commands)
+            tells = not (own or writable)
         else:
-            tells = event.origin != GLADYS or (commands and device.id in registry.shared)
+            tells = event.origin != GLADYS or (writable and device.id in registry.shared)
         if tells:
             yield name
 

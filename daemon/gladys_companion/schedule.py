@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from functools import partial
 
 import structlog
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlite_utils import Database
@@ -57,7 +58,8 @@ def every(
 
 def _end(job: Job, scheduler: AsyncIOScheduler) -> None:
     if scheduler.running:  # else it ended with it
-        job.remove()
+        with suppress(JobLookupError):
+            job.remove()
 
 
 async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:

@@ -78,8 +78,8 @@ MEANS: dict[tuple[str, str], Callable[[dict[str, Any]], float]] = {
     ("switch", "binary"): lambda truth: int(truth["On"]),
     ("lock", "binary"): lambda truth: int(truth["LockCurrentState"] == 1),
     ("garage-door", "state"): lambda truth: {0: 1, 1: -1}[truth["CurrentDoorState"]],
-    ("curtain", "position"): lambda truth: truth["CurrentPosition"],
-    ("curtain", "state"): lambda truth: {100: 1, 0: -1}.get(truth["CurrentPosition"], 0),
+    ("shutter", "position"): lambda truth: truth["CurrentPosition"],
+    ("shutter", "state"): lambda truth: {100: 1, 0: -1}.get(truth["CurrentPosition"], 0),
     ("thermostat", "mode"): lambda truth: truth["TargetHeatingCoolingState"],
     ("thermostat", "target-temperature"): lambda truth: truth["TargetTemperature"],
 }

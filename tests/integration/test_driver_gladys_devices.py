@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import pytest
-from sqlite_utils import Database
 from structlog.testing import capture_logs
 
 from gladys_companion.app import open_daemon
-from gladys_companion.app.daemon import Daemon
-from gladys_companion.config import Commands, Config, Discovery, Gladys, Local, Mqtt
-from gladys_companion.ids import new_id
-from gladys_companion.model import Device, Event, Feature, Receipt, Sender
+from gladys_companion.config import Config, Discovery, Local
+from gladys_companion.model import Device, Feature, Sender
+from tests.gladys_home import open_home
+from tests.gladys_mqtt import open_gladys_mqtt
 from tests.gladys_server import KEY, ZIGBEE, GladysServer, feature, open_gladys
 from tests.mosquitto import open_broker, open_listener
 from tests.rig import open_rig, until
-
-T = TypeVar("T")
 
 LAMP, ON = "zigbee2mqtt:lamp", "zigbee2mqtt:lamp:on"
 PHONE, PRESENCE = "mqtt:my-phone", "mqtt:my-phone-presence"
@@ -35,121 +31,6 @@ async def server() -> AsyncIterator[GladysServer]:
         server.add(LAMP, feature(ON, "light"), name="Lamp", service_id=ZIGBEE)
         server.add(PHONE, feature(PRESENCE, "motion-sensor", read_only=True), name="My phone")
         yield server
-
-
-class Home:
-    """A running daemon, and short words for what tests ask of it."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
-
-    async def until(self, condition: Callable[[], T | None]) -> T:
-        """Return what the condition gives as soon as that is true: looked at whenever something changed."""
-        assert self.daemon.discovery is not None
-        async with asyncio.timeout(30):
-            while True:
-                pulses = (self.daemon.discovery.changed, self.daemon.intake.arrived)
-                if found := condition():
-                    return found
-                waiting = [asyncio.create_task(pulse.wait()) for pulse in pulses]
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for one in waiting:
-                    one.cancel()
-
-    def device(self, device_id: str) -> Device | None:
-        return self.daemon.registry.snapshot.devices.get(device_id)
-
-    def feature(self, external_id: str) -> Feature | None:
-        return self.daemon.registry.snapshot.features.get(external_id)
-
-    async def there(self, *device_ids: str) -> None:
-        """Return when these devices are known."""
-        await self.until(lambda: all(self.device(one) for one in device_ids))
-
-    async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        def read(database: Database) -> list[tuple[Any, ...]]:
-            return database.conn.execute(sql, values).fetchall()
-
-        return await self.daemon.store.read(read)
-
-    async def history(self, external_id: str, number: int) -> list[Any]:
-        """Return the values of a feature, oldest first, when there are so many."""
-        sql = (
-            "SELECT coalesce(h.text, h.value) FROM history h JOIN features f ON f.id = h.feature "
-            "WHERE f.external_id = ? ORDER BY h.at"
-        )
-        async with asyncio.timeout(20):
-            while True:
-                arrived = self.daemon.intake.arrived
-                found = [row[0] for row in await self.rows(sql, external_id)]
-                if len(found) >= number:
-                    return found
-                await arrived.wait()
-
-    def event(self, external_id: str, value: float | None = None, **more: Any) -> Event:
-        clock = self.daemon.clock
-        members = {"id": new_id(), "origin": "local", "at": clock.now(), "received_at": clock.now(), "boot": clock.boot}
-        return Event(
-            **{**members, "deadline": clock.elapsed() + 60, "external_id": external_id, "value": value, **more}
-        )
-
-    async def post(self, external_id: str, value: float | None = None, **more: Any) -> Receipt:
-        """Send a state as the owner at home does; with ``origin="gateway"`` as a phone does."""
-        return await self.daemon.intake.submit(self.event(external_id, value, **more))
-
-    async def settled(self, event_id: str, target: str = "gladys_devices") -> tuple[str, str | None]:
-        """Return the state and reason of a delivery when it has settled."""
-        sql = (
-            "SELECT d.state, d.reason FROM deliveries d JOIN events e ON e.seq = d.event WHERE e.id = ? AND target = ?"
-        )
-        async with asyncio.timeout(20):
-            while True:
-                arrived = self.daemon.intake.arrived
-                ((state, reason),) = await self.rows(sql, event_id, target)
-                if state not in {"pending", "sending"}:
-                    return state, reason
-                await arrived.wait()
-
-    def hindrance(self) -> str | None:
-        (one,) = [one for one in self.daemon.vitals().plugins if one.name == "gladys_devices"]
-        return one.reason
-
-    async def hindered(self) -> None:
-        """Return when it is said that Gladys can not be asked."""
-
-        async def said() -> bool:
-            return self.hindrance() is not None
-
-        await until(said, "the driver says what is wrong")
-
-    def seen(self, device_id: str) -> tuple[str, str]:
-        """Return the state and the sentence of a device as `scan` has them."""
-        found = [(one.state, one.says) for one in self.daemon.scan() if one.device == device_id]
-        return found[0] if found else ("", "")
-
-
-@asynccontextmanager
-async def open_home(
-    path: Path, server: GladysServer, *, sync_every: float = 0.2, broker: int | None = None, **options: Any
-) -> AsyncIterator[Home]:
-    """Run a home whose Gladys this is; ``broker`` is the port of Gladys' broker."""
-    key = path / "key"
-    if not await asyncio.to_thread(key.exists):
-        await asyncio.to_thread(key.write_text, KEY)
-    config = Config(
-        state_directory=str(path),
-        runtime_directory=str(path),
-        local=Local(listen="127.0.0.1:0"),
-        discovery=Discovery(enabled=False),
-        drivers={"virtual": {}, "gladys_devices": {"confirm_within": 1.0, **options}},
-        gladys=Gladys(url=server.url, api_key_file=str(key), sync_every=sync_every, answer_within=2.0),
-        mqtt=Mqtt(port=broker or 1883, reconnect_most=0.5),
-        sinks={"gladys": {}} if broker else {},
-        commands=Commands(time_to_live=5.0),
-    )
-    async with open_daemon(config) as daemon:
-        await daemon.opened.wait()
-        yield Home(daemon)
 
 
 async def test_what_gladys_has_is_known_at_start(server: GladysServer, tmp_path: Path) -> None:
@@ -303,6 +184,55 @@ async def test_what_gladys_does_not_show_is_not_known_to_be_done(
             assert reason is not None
             assert reason.startswith("Gladys took the command, but zigbee2mqtt:x has not shown the value within 0.3 s")
         assert len(server.commanded) == 1
+
+
+async def test_a_device_that_was_made_anew_is_commanded(server: GladysServer, tmp_path: Path) -> None:
+    """Its feature has another selector since a moment; nobody has to wait for the next look."""
+    async with open_home(tmp_path, server, sync_every=60) as home:
+        await home.there(LAMP)
+        server.remove(LAMP)
+        server.add(LAMP, feature(ON, "light", selector="another"), service_id=ZIGBEE)
+        receipt = await home.post(ON, 1.0)
+        assert await home.settled(receipt.id) == ("delivered", None)
+        server.feature(ON)["read_only"] = True
+        receipt = await home.post(ON, 0.0)
+        assert (await home.settled(receipt.id))[
+            1
+        ] == f"{ON.rpartition(':')[2]} can only be read: Gladys commands nothing there."
+        server.remove(LAMP)
+        receipt = await home.post(ON, 0.0)
+        assert (await home.settled(receipt.id))[0] == "rejected"
+        assert server.commanded == [(ON, 1)]
+
+
+async def test_what_gladys_commands_over_mqtt_does_not_come_back(server: GladysServer, tmp_path: Path) -> None:
+    """A device of Gladys' own MQTT integration hears its command on the broker; we hear it too, and do nothing."""
+    plug = "mqtt:plug:on"
+    server.add("mqtt:plug", feature(plug))
+    async with (
+        open_broker(tmp_path) as broker,
+        open_gladys_mqtt(server, broker) as gladys,
+        open_home(tmp_path, server, broker=broker.port) as home,
+    ):
+        await home.there("mqtt:plug")
+        await until(home.told_all, "the broker is reached")
+        await server.set_value(server.feature(plug)["selector"], 1)
+        assert await home.history(plug, 1) == [1.0]
+        receipt = await home.post(plug, 0.0)
+        assert await home.settled(receipt.id) == ("delivered", None)
+        await server.seen("GET /api/v1/device", server.asked.count("GET /api/v1/device") + 3)
+        assert server.commanded == [(plug, 1), (plug, 0)]
+        assert gladys.told == []
+
+
+async def test_what_was_posted_before_gladys_knew_it(server: GladysServer, tmp_path: Path) -> None:
+    """An event for an id that was unknown is kept, and is history as soon as the device is created in Gladys."""
+    async with open_home(tmp_path, server) as home:
+        await home.there(LAMP)
+        refused = await home.post("mqtt:new:on", 1.0, origin="gateway", key=Sender("key-1", "phone"))
+        assert refused.status == 404
+        server.add("mqtt:new", feature("mqtt:new:on", "presence-sensor", read_only=True))
+        assert await home.history("mqtt:new:on", 1) == [1.0]
 
 
 async def test_a_push_is_sent_once(server: GladysServer, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_unknown_option_is_told_with_line_and_nearest(written: Write) -> None:
         ("[mqtt]\nport = 0\n", 2, "[mqtt] port: expected int >= 1."),
         ("[mqtt]\npassword_file = 'p'\n", 2, "[mqtt] password_file: it needs username beside it."),
         ("[mqtt]\nca_certificate = 'c'\n", 2, "[mqtt] ca_certificate: it is used with tls = true only."),
+        ("[gladys]\nurl = 'gladys.local'\n", 2, "'gladys.local' is not the address of a Gladys, such as"),
+        ("[gladys]\nurl = 'http://me:secret@gladys'\n", 2, "[gladys] url: it holds a user name or password"),
+        ("[gladys]\nurl = 'http://gladys:port'\n", 2, "is not the address of a Gladys"),
+        ("[gladys]\nurl = 'http://gladys/?a=b'\n", 2, "[gladys] url: 'http://gladys/?a=b' is more than an address"),
+        ("[gladys]\napi_key_file = 'k'\n", 2, "[gladys] api_key_file: it needs url beside it."),
         ("[drivers]\nwled = 3\n", 2, "[drivers] wled: this must be a table: [drivers.wled]."),
         ("sinks.gladys = 3\n", 1, "[sinks] gladys: this must be a table"),
     ],
@@ -190,3 +195,12 @@ def test_secrets_come_from_file_credential_or_environment(tmp_path: Path) -> Non
     assert secret("mqtt-password", "", {}) is None
     with pytest.raises(ConfigError, match="can not be read"):
         secret("mqtt-password", str(tmp_path / "missing"), {})
+
+
+def test_phones_have_their_driver_whatever_others_are_named(tmp_path: Path) -> None:
+    """Who adds a lamp's driver keeps the one of virtual devices, and leaves the default one out."""
+    path = tmp_path / "config.toml"
+    path.write_text("[drivers.shelly]\nanswer_within = 2.0\n")
+    assert load(path).drivers == {"virtual": {}, "shelly": {"answer_within": 2.0}}
+    path.write_text("")
+    assert load(path).drivers == Config().drivers == {"virtual": {}, "wled": {}}

@@ -209,8 +209,16 @@ def test_a_cover_is_where_it_goes(
     """While it moves that is its target; otherwise where it is."""
     of = service(8, "8C", characteristic(9, "6D", 0), characteristic(10, "7C", 0), characteristic(11, "72", 2))
     one, two = parts_of([of]).values()
+    assert {one.category, two.category} == {"shutter"}
     values = {(1, 9): at, (1, 10): to, (1, 11): moves}
     assert (one.value(values), two.value(values)) == (position, way)
+
+
+def test_a_door_is_guarded_as_a_garage_door() -> None:
+    """Whoever opens it comes in, so it is of a category that only named keys may command."""
+    found = parts_of([service(8, "81", characteristic(9, "6D", 0), characteristic(10, "7C", 0))])
+    assert [part.category for part in found.values()] == ["garage-door", "garage-door"]
+    assert all(feature(LAMP, part).sensitive for part in found.values())
 
 
 def test_a_cover_holds_where_it_can() -> None:

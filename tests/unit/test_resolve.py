@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,8 +151,11 @@ def with_theirs(**more: Any) -> RegistrySnapshot:
     """Return a registry with a device that Gladys has already."""
     return RegistrySnapshot(
         devices={PHONE.id: PHONE, LAMP.id: LAMP, THEIRS.id: THEIRS},
-        features={**FEATURES, **{one.external_id: one for one in (SEEN, PLUG, BOLT, LOCKED)}},
-        **{"targets": ("gladys", "other"), **more},
+        **{
+            "features": {**FEATURES, **{one.external_id: one for one in (SEEN, PLUG, BOLT, LOCKED)}},
+            "targets": ("gladys", "other"),
+            **more,
+        },
     )
 
 
@@ -212,6 +216,9 @@ def test_gladys_is_told_what_became_of_its_command_to_what_was_shared() -> None:
     assert targets(plan(event(ON.external_id, origin="gladys"), with_theirs())) == ["lamp", "other"]
     made = plan(event(ON.external_id, origin="gladys"), with_theirs(shared={LAMP.id: "rest"}))
     assert targets(made) == ["lamp", "gladys", "other"]
+    note = msgspec.structs.replace(NOTE, writable=True)
+    virtual = with_theirs(shared={PHONE.id: "rest"}, features={**FEATURES, note.external_id: note})
+    assert targets(plan(event(NOTE.external_id, text="x", origin="gladys"), virtual)) == ["virtual", "gladys", "other"]
     told = plan(event(PRESENCE.external_id, origin="gladys"), with_theirs(shared={PHONE.id: "rest"}))
     assert "gladys" not in targets(told)
 

@@ -11,6 +11,7 @@ from gladys_companion.config import Config, Local
 from gladys_companion.discovery import Seen
 from gladys_companion.errors import Rejected, RequestError
 from gladys_companion.intake import Intake
+from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
@@ -29,6 +30,7 @@ class QuietHost:
         self.link = LinkStatus(state="unpaired")
         self.silent: set[str] = set()
         self.trusted: set[str] = set()
+        self.plugins: dict[str, PluginRecord] = {}
 
     def vitals(self) -> Vitals:
         return Vitals(link=self.link, mdns=MdnsStatus(state="off"))
@@ -68,6 +70,9 @@ class QuietHost:
 
     async def unpair(self) -> None:
         self.link = LinkStatus(state="unpaired")
+
+    def plugin(self, name: str) -> PluginRecord | None:
+        return self.plugins.get(name)
 
     async def forget(self, device_id: str) -> None:
         await self.registry.forget(device_id)

@@ -25,7 +25,7 @@ __all__ = ["Daemon"]
 
 
 class Daemon:
-    """The running daemon; made by ``open_daemon``. Implements ``web.service.Host``."""
+    """The running daemon; made by ``open_daemon``. Implements ``web.host.Host``."""
 
     def __init__(
         self,
@@ -98,15 +98,15 @@ class Daemon:
         return self.discovery.trouble(device_id) if self.discovery is not None else None
 
     def wants(self, device_id: str) -> Wanted:
-        """Return what a device wants of its owner; see ``web.service.Host``."""
+        """Return what a device wants of its owner; see ``web.host.Host``."""
         return self._discovering().wants(device_id)
 
     async def pair_device(self, device_id: str, code: str | None) -> Seen:
-        """Gain a device's trust, and return what became of it; see ``web.service.Host``."""
+        """Gain a device's trust, and return what became of it; see ``web.host.Host``."""
         return await self._discovering().pair(device_id, code)
 
     async def unpair_device(self, device_id: str) -> None:
-        """Forget a device's trust; see ``web.service.Host``."""
+        """Forget a device's trust; see ``web.host.Host``."""
         await self._discovering().unpair(device_id)
 
     def _discovering(self) -> Discovery:
@@ -135,6 +135,10 @@ class Daemon:
         await pairing.save(self._secrets, changed)
         self.pairing = changed
         self._repaired.set()
+
+    def plugin(self, name: str) -> PluginRecord | None:
+        """Return a loaded plug-in; see ``web.host.Host``."""
+        return self.plugins.get(name)
 
     async def forget(self, device_id: str) -> None:
         """Forget a device, in the registry and at its driver.

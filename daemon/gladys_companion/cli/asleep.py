@@ -17,6 +17,7 @@ from gladys_companion.discovery import Seen
 from gladys_companion.errors import Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link import pairing, tls_context
+from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Wanted
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
@@ -74,6 +75,9 @@ class _Asleep:
         context = await asyncio.to_thread(tls_context, self._config.link.ca_certificate)
         async with aiohttp.ClientSession() as http:
             yield http, context
+
+    def plugin(self, _: str) -> PluginRecord | None:
+        return None
 
     async def forget(self, device_id: str) -> None:
         await self._registry.forget(device_id)

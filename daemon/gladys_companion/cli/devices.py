@@ -13,6 +13,7 @@ from gladys_companion.cli.device_pairing import pair, unpair
 from gladys_companion.cli.names import find_device, find_feature
 from gladys_companion.cli.output import json_option, number, print_json, print_receipt, print_table, value, when
 from gladys_companion.cli.settings import Settings
+from gladys_companion.cli.share import share
 
 __all__ = ["devices"]
 
@@ -34,6 +35,7 @@ def devices() -> None:
 
 devices.add_command(pair)
 devices.add_command(unpair)
+devices.add_command(share)
 
 
 @devices.command("list")
@@ -81,6 +83,8 @@ def show(settings: Settings, device: str, as_json: bool) -> None:
     click.echo(", ".join(filter(None, (found["driver"], found["model"], where, seen))))
     if found["trouble"]:
         click.echo(f"In trouble since {when(found['trouble']['since'])}: {found['trouble']['says']}")
+    if found["shared"]:
+        click.echo(f"Shared with Gladys by {found['shared']}.")
     click.echo()
     rows = [
         (

@@ -178,6 +178,7 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
         yield "mqtt.password_file", "it needs username beside it."
     if config.mqtt.ca_certificate and not config.mqtt.tls:
         yield "mqtt.ca_certificate", "it is used with tls = true only."
+    yield from _complaints_of_gladys(config.gladys)
     yield from _about_gateway(config.gateway)
 
 
@@ -211,7 +212,9 @@ def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+    if "@" in gladys.url:
+        yield "gladys.url", "it holds a user name or password: leave them out, Gladys wants the API key only."
+    elif parts.scheme not in {"http", "https"} or not parts.hostname:
         yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
     elif parts.query or parts.fragment:
         yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar, get_args
+from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, structs
@@ -21,6 +21,7 @@ from gladys_companion.errors import ConfigError
 
 __all__ = ["DEFAULT_PATH", "Table", "decode", "load", "secret"]
 
+ALWAYS = "virtual"  # phones need it, and nobody thinks of it who adds a lamp
 DEFAULT_PATH = Path("/etc/gladys-companion/config.toml")
 
 T = TypeVar("T")
@@ -64,9 +65,17 @@ def _steps(at: str) -> Keys:
 def _type_at(type_: object, path: Keys) -> object:
     """Return the type at this path, as far as it can be told; None where it can not."""
     for step in path:
-        fields = {field.encode_name: field.type for field in structs.fields(type_)} if _is_struct(type_) else {}
-        type_ = fields.get(step)
-    return type_
+        if step == "..." or step.isdecimal():
+            type_ = next(iter(get_args(_bare(type_))), None)
+        else:
+            fields = {field.encode_name: field.type for field in structs.fields(type_)} if _is_struct(type_) else {}
+            type_ = fields.get(step)
+    return _bare(type_)
+
+
+def _bare(type_: object) -> object:
+    """Return a type without what is annotated beside it."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def _keys(type_: object, path: Keys) -> tuple[str, ...]:
@@ -155,7 +164,7 @@ def load(path: Path | None = None) -> Config:
         raise source.error(_steps(f".{at}"), sentence)
     return structs.replace(
         config,
-        drivers=_tables(config.drivers, "drivers", source),
+        drivers=_tables({ALWAYS: {}, **config.drivers}, "drivers", source),
         sinks=_tables(config.sinks, "sinks", source),
     )
 

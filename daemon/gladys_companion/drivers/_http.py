@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from types import SimpleNamespace
+from collections.abc import Mapping
+from ssl import SSLContext
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from aiohttp import (
@@ -12,6 +14,7 @@ from aiohttp import (
     ClientPayloadError,
     ClientResponse,
     ClientSession,
+    DummyCookieJar,
     Fingerprint,
     TCPConnector,
     TraceConfig,
@@ -25,24 +28,39 @@ __all__ = ["LARGEST_ANSWER", "open_session", "reason"]
 LARGEST_ANSWER = 1 << 20  # bytes; a device's whole state is well under a tenth of it
 
 
-def open_session(host: str, where: Endpoint, *, ssl: Fingerprint | bool = True, **options: Any) -> ClientSession:
+OWN: Mapping[str, Any] = MappingProxyType({"force_close": True})
+
+
+def open_session(
+    host: str,
+    where: Endpoint,
+    *,
+    ssl: Fingerprint | SSLContext | bool = True,
+    connections: Mapping[str, Any] = OWN,
+    **options: Any,
+) -> ClientSession:
     """Return a session that reaches ``where`` under the name ``host``, and nobody else; close it.
 
-    Every request has a connection of its own: a device closes idle ones when it likes, and a command lost to that could
-    not be told from one that arrived. An answer over ``LARGEST_ANSWER`` bytes and a redirect are client errors.
+    Unless told otherwise every request has a connection of its own: a device closes idle ones when it likes, and a
+    command lost to that could not be told from one that arrived. An answer over ``LARGEST_ANSWER`` bytes and a redirect
+    are client errors.
 
     Args:
         host: a name made from the device's identity, in lower case; the port in a URL does not matter.
         where: address and port.
-        ssl: for https: whether to verify, or the fingerprint of the only certificate that is taken.
+        ssl: for https: whether or how to verify, or the fingerprint of the only certificate that is taken.
+        connections: options of ``aiohttp.TCPConnector``.
         options: further ones of ``aiohttp.ClientSession``.
     """
-    stay = TraceConfig()
-    stay.on_request_redirect.append(_refuse_redirect)
-    connector = TCPConnector(
-        resolver=EndpointResolver({host: where}.get), use_dns_cache=False, force_close=True, ssl=ssl
+    resolver = EndpointResolver({host: where}.get)
+    connector = TCPConnector(resolver=resolver, use_dns_cache=False, ssl=ssl, **connections)
+    return ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        response_class=_BoundedResponse,
+        trace_configs=[_STAY],
+        **options,
     )
-    return ClientSession(connector=connector, response_class=_BoundedResponse, trace_configs=[stay], **options)
 
 
 def reason(error: BaseException) -> str:
@@ -68,3 +86,7 @@ class _BoundedResponse(ClientResponse):
 async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, to: TraceRequestRedirectParams) -> None:
     to.response.close()
     raise ClientConnectionError("it sends us elsewhere, which a device does not")
+
+
+_STAY = TraceConfig()  # one for all: each has a list for every kind of news
+_STAY.on_request_redirect.append(_refuse_redirect)

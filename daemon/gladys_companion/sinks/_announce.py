@@ -259,6 +259,6 @@ def shown_value(feature: Feature, value: float) -> bytes:
 
 def rgb(text: str) -> float | None:
     """Return the number of a colour that came as ``r,g,b``; None if it is none."""
-    parts = re.fullmatch(r"(\d{1,3}),(\d{1,3}),(\d{1,3})", text)
+    parts = re.fullmatch(r"([0-9]{1,3}),([0-9]{1,3}),([0-9]{1,3})", text)
     channels = [int(part) for part in parts.groups()] if parts else []
     return float(channels[0] << 16 | channels[1] << 8 | channels[2]) if channels and max(channels) < 256 else None  # noqa: PLR2004 - a byte

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import RequestError, StoreError
-from gladys_companion.model import ANY_KEY, Device, Event, Feature, Plan, RegistrySnapshot
+from gladys_companion.model import ANY_KEY, Device, Event, Feature, Plan, RegistrySnapshot, Way
 from gladys_companion.resolve import plan
 from gladys_companion.store import lanes
 from gladys_companion.store.binding import release
@@ -257,8 +257,8 @@ class Registry:
 
         await self._change(job)
 
-    async def share(self, device_id: str, way: str | None) -> None:
-        """Take note that Gladys was given a device, by ``rest`` or ``mqtt``; with None, that it has it no more.
+    async def share(self, device_id: str, way: Way | None) -> None:
+        """Take note that Gladys was given a device; with None, that it has it no more.
 
         Raises:
             RequestError: 404 when there is no such device.

@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from gladys_companion.discovery import Seen
-from gladys_companion.errors import Rejected, RequestError
+from gladys_companion.errors import RequestError
 from gladys_companion.model import Receipt
-from gladys_companion.ports import Wanted
 from gladys_companion.web import views
 from gladys_companion.web.bodies import decode_body
+from gladys_companion.web.device_routes import DEVICE_ROUTES
+from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, receipt_response, route
 from gladys_companion.web.service import Service
 
 __all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
 
-SERVICE = web.AppKey("service", Service)
-OPENAPI = web.AppKey("openapi", dict[str, Any])
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 MOST_LISTED = 1_000
 STATES = ("planned", "unbound", "rejected", "quarantined")
 CHUNK = 262_144
-
-
-class Route(Struct, frozen=True, kw_only=True):
-    """One route. ``reads`` ones are served on TCP too. ``query`` names its query parameters with what they mean."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    answer: Any
-    body: type[Struct] | None = None
-    query: dict[str, str] = {}
-    reads: bool = False
-    media: str = "application/json"
-
-
-def json_response(value: object, status: int = 200) -> web.Response:
-    """Return any value of ours as JSON."""
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
 def _number(request: web.Request, name: str) -> int | None:
@@ -57,13 +32,6 @@ def _number(request: web.Request, name: str) -> int | None:
     if not given.isdecimal() or len(given) > 18:  # noqa: PLR2004 - what fits SQLite's integers
         raise RequestError(422, "INVALID_FIELD", f"{name} is not a number.", field=name)
     return int(given)
-
-
-def _answering(call: Callable[[Service, web.Request], Awaitable[object]]) -> Handler:
-    async def handler(request: web.Request) -> web.Response:
-        return json_response(await call(request.app[SERVICE], request))
-
-    return handler
 
 
 async def _status(service: Service, _: web.Request) -> object:
@@ -78,52 +46,8 @@ async def _scan(service: Service, _: web.Request) -> object:
     return service.host.scan()
 
 
-async def _devices(service: Service, _: web.Request) -> object:
-    return await service.devices()
-
-
-async def _device(service: Service, request: web.Request) -> object:
-    return await service.device(request.match_info["id"])
-
-
-async def _add_device(service: Service, request: web.Request) -> object:
-    return await service.add_device(await decode_body(request, views.AddDevice))
-
-
-async def _rename(service: Service, request: web.Request) -> object:
-    wish = await decode_body(request, views.Rename)
-    await service.registry.rename(request.match_info["id"], wish.name)
-    return await service.device(request.match_info["id"])
-
-
-async def _forget(service: Service, request: web.Request) -> object:
-    await service.host.forget(request.match_info["id"])
-    return {}
-
-
-async def _set(request: web.Request) -> web.Response:
-    receipt = await request.app[SERVICE].set_value(request.match_info["id"], await decode_body(request, views.SetValue))
-    return _receipt(receipt)
-
-
 async def _replay(request: web.Request) -> web.Response:
-    return _receipt(await request.app[SERVICE].replay(request.match_info["id"]))
-
-
-def _receipt(receipt: Receipt) -> web.Response:
-    return json_response(receipt.body(), receipt.status)
-
-
-async def _expose(service: Service, request: web.Request) -> object:
-    return await service.expose(await decode_body(request, views.Expose))
-
-
-async def _unexpose(service: Service, request: web.Request) -> object:
-    external_id = request.query.get("external_id")
-    if not external_id:
-        raise RequestError(422, "INVALID_FIELD", "Say which: ?external_id=...", field="external_id")
-    await service.registry.unexpose(external_id)
-    return {}
+    return receipt_response(await request.app[SERVICE].replay(request.match_info["id"]))
 
 
 async def _aliases(service: Service, _: web.Request) -> object:
@@ -170,23 +94,6 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _wants(service: Service, request: web.Request) -> object:
-    return service.host.wants(request.match_info["id"])
-
-
-async def _pair_device(service: Service, request: web.Request) -> object:
-    wish = await decode_body(request, views.PairDevice)
-    return await service.host.pair_device(request.match_info["id"], wish.code)
-
-
-async def _unpair_device(service: Service, request: web.Request) -> object:
-    try:
-        await service.host.unpair_device(request.match_info["id"])
-    except Rejected as error:
-        return views.Unpaired(warning=str(error))
-    return views.Unpaired()
-
-
 async def _pair(service: Service, request: web.Request) -> object:
     return await service.host.pair(await decode_body(request, views.Pair))
 
@@ -210,10 +117,6 @@ async def _openapi(request: web.Request) -> web.Response:
     return json_response(request.app[OPENAPI])
 
 
-def _route(method: str, path: str, call: Callable[[Service, web.Request], Awaitable[object]], **more: Any) -> Route:
-    return Route(method=method, path=path, handler=_answering(call), **more)
-
-
 _LIST_QUERY = {
     "limit": f"how many, at most {MOST_LISTED}; 50 unless said",
     "before": "only events with a lower seq",
@@ -223,8 +126,8 @@ _LIST_QUERY = {
 }
 
 ROUTES: tuple[Route, ...] = (
-    _route("GET", "/api/status", _status, summary="How it goes", answer=views.Status, reads=True),
-    _route(
+    route("GET", "/api/status", _status, summary="How it goes", answer=views.Status, reads=True),
+    route(
         "GET",
         "/api/doctor",
         _doctor,
@@ -232,7 +135,7 @@ ROUTES: tuple[Route, ...] = (
         answer=tuple[views.Check, ...],
         reads=True,
     ),
-    _route(
+    route(
         "GET",
         "/api/scan",
         _scan,
@@ -240,51 +143,9 @@ ROUTES: tuple[Route, ...] = (
         answer=tuple[Seen, ...],
         reads=True,
     ),
-    _route("GET", "/api/devices", _devices, summary="All devices", answer=tuple[views.DeviceView, ...], reads=True),
-    _route("GET", "/api/devices/{id}", _device, summary="One device", answer=views.DeviceView, reads=True),
-    _route(
-        "POST",
-        "/api/devices",
-        _add_device,
-        summary="Make a virtual device",
-        body=views.AddDevice,
-        answer=views.DeviceView,
-    ),
-    _route(
-        "PATCH",
-        "/api/devices/{id}",
-        _rename,
-        summary="Give a device a name",
-        body=views.Rename,
-        answer=views.DeviceView,
-    ),
-    _route("DELETE", "/api/devices/{id}", _forget, summary="Forget a device and all of its own", answer=None),
-    Route(
-        method="POST",
-        path="/api/devices/{id}/set",
-        handler=_set,
-        summary="Send a value to a feature; answers with the receipt",
-        body=views.SetValue,
-        answer=Receipt,
-    ),
-    _route(
-        "POST",
-        "/api/expose",
-        _expose,
-        summary="Let keys command a feature from outside, beside those that may already; answers with all that may",
-        body=views.Expose,
-        answer=views.Exposed,
-    ),
-    _route(
-        "DELETE",
-        "/api/expose",
-        _unexpose,
-        summary="Take every exposure of a feature back",
-        query={"external_id": "of the feature"},
-        answer=None,
-    ),
-    _route("GET", "/api/aliases", _aliases, summary="All aliases", answer=tuple[views.AliasView, ...], reads=True),
-    _route(
+    *DEVICE_ROUTES,
+    route("GET", "/api/aliases", _aliases, summary="All aliases", answer=tuple[views.AliasView, ...], reads=True),
+    route(
         "POST",
         "/api/aliases",
         _add_alias,
@@ -292,8 +153,8 @@ ROUTES: tuple[Route, ...] = (
         body=views.MakeAlias,
         answer=None,
     ),
-    _route("DELETE", "/api/aliases/{alias}", _remove_alias, summary="Take an alias back", answer=None),
-    _route(
+    route("DELETE", "/api/aliases/{alias}", _remove_alias, summary="Take an alias back", answer=None),
+    route(
         "GET",
         "/api/events",
         _events,
@@ -311,7 +172,7 @@ ROUTES: tuple[Route, ...] = (
         media="text/event-stream",
         reads=True,
     ),
-    _route("GET", "/api/events/{id}", _event, summary="One event, hop by hop", answer=views.TraceView, reads=True),
+    route("GET", "/api/events/{id}", _event, summary="One event, hop by hop", answer=views.TraceView, reads=True),
     Route(
         method="POST",
         path="/api/events/{id}/replay",
@@ -319,31 +180,8 @@ ROUTES: tuple[Route, ...] = (
         summary="Send an event's content again, now; answers with the new receipt",
         answer=Receipt,
     ),
-    _route(
-        "GET",
-        "/api/devices/{id}/pairing",
-        _wants,
-        summary="What a device wants of its owner before it can be driven",
-        answer=Wanted,
-        reads=True,
-    ),
-    _route(
-        "POST",
-        "/api/devices/{id}/pairing",
-        _pair_device,
-        summary="Gain a device's trust, with a code or without; answers with what became of it",
-        body=views.PairDevice,
-        answer=Seen,
-    ),
-    _route(
-        "DELETE",
-        "/api/devices/{id}/pairing",
-        _unpair_device,
-        summary="Forget a device's trust, here and at the device",
-        answer=views.Unpaired,
-    ),
-    _route("POST", "/api/pair", _pair, summary="Pair with a gateway", body=views.Pair, answer=views.Paired),
-    _route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=views.Unpaired),
+    route("POST", "/api/pair", _pair, summary="Pair with a gateway", body=views.Pair, answer=views.Paired),
+    route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=views.Unpaired),
     Route(
         method="POST",
         path="/api/backup",

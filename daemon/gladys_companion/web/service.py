@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from msgspec import Struct, structs
 from sqlite_utils import Database
@@ -14,19 +14,18 @@ from sqlite_utils import Database
 import gladys_companion
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
-from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
-from gladys_companion.ports import Trouble, Wanted
 from gladys_companion.resolve import VIRTUAL
 from gladys_companion.store import backup, trace
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.writer import Store
 from gladys_companion.web import doctor
 from gladys_companion.web.follow import follow
+from gladys_companion.web.host import Host
 from gladys_companion.web.views import (
     AddDevice,
     AliasView,
@@ -36,73 +35,16 @@ from gladys_companion.web.views import (
     Expose,
     Exposed,
     FeatureView,
-    Pair,
     Paired,
     SetValue,
     Status,
-    Vitals,
 )
 
-__all__ = ["VERSION", "Host", "Service"]
+__all__ = ["VERSION", "Service"]
 
 _KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a UUID
 
 VERSION = gladys_companion.__version__  # read here, because reading it touches the disk
-
-
-class Host(Protocol):
-    """What only the composition can tell and do."""
-
-    def vitals(self) -> Vitals:
-        """Return how link, discovery and plug-ins are, now."""
-
-    def scan(self) -> tuple[Seen, ...]:
-        """Return what is announced on the network, and what became of it."""
-
-    def trouble(self, device_id: str) -> Trouble | None:
-        """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
-
-    async def pair(self, wish: Pair) -> Paired:
-        """Pair with a gateway, keep the token, and connect.
-
-        Raises:
-            RequestError, AuthError: the gateway refused; the sentence says why.
-            Unavailable: it can not be reached.
-        """
-
-    async def unpair(self) -> str | None:
-        """Forget the token, disconnect, and tell the gateway; return what is left to do there, if anything."""
-
-    def wants(self, device_id: str) -> Wanted:
-        """Return what a device wants of its owner before it can be driven.
-
-        Raises:
-            RequestError: 404: it is not announced; 409 ``NOT_PAIRABLE``: it wants nothing.
-        """
-
-    async def pair_device(self, device_id: str, code: str | None) -> Seen:
-        """Gain a device's trust with a code, or None where it wants a hand; return what became of it.
-
-        Raises:
-            RequestError: as ``wants``.
-            Rejected: the code is wrong, or the device does not agree.
-            Unavailable: it did not answer.
-        """
-
-    async def unpair_device(self, device_id: str) -> None:
-        """Forget what ``pair_device`` gained, here and if possible at the device.
-
-        Raises:
-            RequestError: as ``wants``.
-            Rejected: it is done here, and something is left to do at the device.
-        """
-
-    async def forget(self, device_id: str) -> None:
-        """Forget a device, in the registry and at its driver.
-
-        Raises:
-            RequestError: 404 when there is no such device.
-        """
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -192,6 +134,7 @@ class Service(Struct, frozen=True, kw_only=True):
             DeviceView(
                 **structs.asdict(device),
                 trouble=self.host.trouble(device.id),
+                shared=registry.shared.get(device.id),
                 features=tuple(view(one) for one in features.get(device.id, ())),
             )
             for device in devices

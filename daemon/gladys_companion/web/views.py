@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from gladys_companion.model import DeliveryState, Kind, Outcome
+from gladys_companion.model import DeliveryState, Kind, Outcome, Way
 from gladys_companion.ports import Trouble
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "PluginStatus",
     "Rename",
     "SetValue",
+    "Share",
+    "Shared",
     "Status",
     "TraceView",
     "Unpaired",
@@ -143,7 +145,8 @@ class FeatureView(Struct, frozen=True, kw_only=True):
 class DeviceView(Struct, frozen=True, kw_only=True):
     """A device with its features; ``away_since`` is set while it is not on the network.
 
-    ``trouble`` is what its driver says is wrong with it, although it is said to be there.
+    ``trouble`` is what its driver says is wrong with it, although it is said to be there. ``shared``: how Gladys was
+    given it.
     """
 
     id: str
@@ -157,6 +160,7 @@ class DeviceView(Struct, frozen=True, kw_only=True):
     away_since: float | None
     trouble: Trouble | None
     features: tuple[FeatureView, ...]
+    shared: Way | None = None
 
 
 class AliasView(Struct, frozen=True, kw_only=True):
@@ -290,6 +294,21 @@ class PairDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The PIN, key or password that a device wants; None where it wants a hand (a button pressed)."""
 
     code: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
+class Share(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Gladys is given a device: created there by ``rest``, or announced by ``mqtt``; None: as [gladys] allows."""
+
+    by: Way | None = None
+
+
+class Shared(Struct, frozen=True, kw_only=True):
+    """What became of it, and what is left to do. ``left_out`` are external ids that Gladys can not show."""
+
+    device: str
+    by: Way | None
+    says: str
+    left_out: tuple[str, ...] = ()
 
 
 class Unpaired(Struct, frozen=True, kw_only=True):

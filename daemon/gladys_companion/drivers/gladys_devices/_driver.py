@@ -123,9 +123,9 @@ class GladysDevices:
             raise
 
     async def _command(self, device: Device, feature: Feature, wanted: float | str) -> None:
-        known = self._catalogue.get(device.id) or await self._asked(device.id)
-        theirs = known.theirs.get(feature.external_id)
-        now = await self._api.feature(theirs.selector) if theirs is not None else None
+        now = await self._now(feature, self._catalogue.get(device.id))
+        if now is None:  # not seen yet, or made anew in Gladys since the last look
+            now = await self._now(feature, await self._asked(device.id))
         if now is None:
             raise Rejected(f"Gladys has no feature {feature.external_id!r} any more.")
         if now.read_only:
@@ -138,6 +138,10 @@ class GladysDevices:
             raise Unavailable(str(error)) from error  # the same value once more does no harm
         if not feature.momentary:  # of a click there is nothing to see
             await self._seen(device, feature, self._shown(feature, now), wanted, now.selector)
+
+    async def _now(self, feature: Feature, known: Known | None) -> GladysFeature | None:
+        theirs = known.theirs.get(feature.external_id) if known is not None else None
+        return await self._api.feature(theirs.selector) if theirs is not None else None
 
     async def _seen(
         self, device: Device, feature: Feature, before: Shown | None, wanted: float | str, selector: str

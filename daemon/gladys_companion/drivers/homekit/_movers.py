@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from aiohomekit.model.characteristics import CharacteristicsTypes as Of
+from aiohomekit.model.services import ServicesTypes as Kinds
 from msgspec import Struct
 
 from gladys_companion.drivers.homekit._accessories import Characteristic, Id, Service, number
@@ -90,7 +91,10 @@ def garage_door(aid: int, service: Service, names: Names) -> Iterator[Part]:
 
 
 def cover(aid: int, service: Service, names: Names) -> Iterator[Part]:
-    """Yield the parts of a WindowCovering, Window or Door service: its position, and the way it goes."""
+    """Yield the parts of a WindowCovering, Window or Door service: its position, and the way it goes.
+
+    A door lets people in, and is guarded as a garage door is.
+    """
     current, target = service.first(Of.POSITION_CURRENT), service.first(Of.POSITION_TARGET)
     if current is None or target is None or not current.readable:
         return
@@ -104,10 +108,11 @@ def cover(aid: int, service: Service, names: Names) -> Iterator[Part]:
         range=range_of(target, (0, 100)),
     )
     reads = (one.at, one.to, one.moving)
+    category = "garage-door" if service.type == Kinds.DOOR else "shutter"
     yield Part(
         component=f"{aid}.{target.iid}",
         name=names("Position"),
-        category="curtain",
+        category=category,
         type="position",
         unit="percent",
         range=one.range,
@@ -118,7 +123,7 @@ def cover(aid: int, service: Service, names: Names) -> Iterator[Part]:
     yield Part(
         component=f"{aid}.{target.iid}.state",
         name=names("Cover"),
-        category="curtain",
+        category=category,
         type="state",
         range=(CLOSE, OPEN),
         reads=reads,
