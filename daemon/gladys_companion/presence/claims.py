@@ -33,13 +33,15 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True):
 class Claim(NamedTuple):
     """What evidence says of a zone; ``inside`` is None where it was near the edge.
 
-    ``clear``: no error of the position's size could make it otherwise. ``contradicted``: it says the contrary as well.
+    ``clear``: no error of the position's size could make it otherwise. ``contradicted``: the same evidence says the
+    contrary as well. ``unlisted``: inside, but the phone does not count the zone among those it is in (yet).
     """
 
     inside: bool | None
     fact: Fact
     clear: bool = True
     contradicted: bool = False
+    unlisted: bool = False
 
 
 class Place(Struct, frozen=True, array_like=True):
@@ -110,7 +112,8 @@ def _seen(seen: Position, zone: Zone, located: Claim | None, known: Collection[s
     listed = _listed(seen, zone, known)
     if inside is None:
         return located if listed is None else Claim(listed, Fact("listed"))
-    return located._replace(contradicted=listed is (not inside) or network is not None)
+    contradicted = not inside and (listed is True or network is not None)
+    return located._replace(contradicted=contradicted, unlisted=inside and listed is False)
 
 
 def _located(where: Place, zone: Zone) -> Claim:

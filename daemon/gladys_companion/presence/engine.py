@@ -140,7 +140,7 @@ def _decide(
     decisions = [
         _decision(person, zone, _as_belief(turn), rules, late=True, several=several)
         for turn in line
-        if _is_history(turn, before) and not (news and turn == line[-1] and turn.inside is belief.inside)
+        if _is_history(turn, before) and not (turn is line[-1] and turn.inside is belief.inside)
     ]
     if news:
         late = now - belief.decided > rules.late_after
@@ -183,10 +183,10 @@ def _decision(person: str, zone: Zone, belief: Belief, rules: Rules, *, late: bo
 
 
 def _wake(tracks: Mapping[str, Track], rules: Rules, now: float) -> float | None:
-    due = [track.core.heard + rules.stale_after for track in tracks.values() if track.core.heard]
+    due: list[float | None] = [track.core.heard + rules.stale_after for track in tracks.values() if track.core.heard]
     for track in tracks.values():
         due += [standing.pending.due for standing in track.core.zones.values() if standing.pending is not None]
-    return min((at for at in due if at > now), default=None)
+    return min((at for at in due if at is not None and at > now), default=None)
 
 
 def whereabouts(inside: bool | None) -> Whereabouts:  # noqa: FBT001 - three states

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,13 +38,14 @@ class Move(Struct, frozen=True, array_like=True):
 class Pending(Struct, frozen=True, array_like=True):
     """A claim contrary to what stands: so at ``due``, unless newer evidence contradicts it.
 
-    Until ``settled`` a position near the edge is contradiction enough for one that rests on a position.
+    Until ``settled`` a position near the edge is contradiction enough for one that rests on a position. Evidence that
+    contradicts itself is not due before other evidence agrees with it.
     """
 
     inside: bool
     since: float
     settled: float
-    due: float
+    due: float | None
     evidence: str
     fact: Fact
     newest: float
@@ -84,7 +86,7 @@ NOTHING_FIRM: Firm = MappingProxyType({})
 def ripe(standing: Standing, now: float) -> Standing:
     """Return a standing with what is due by now."""
     pending = standing.pending
-    if pending is None or pending.due > now:
+    if pending is None or pending.due is None or pending.due > now:
         return standing
     decided = max(pending.since, pending.due)
     move = Move(pending.inside, pending.since, decided, pending.evidence, pending.fact, not standing.moves)
@@ -105,10 +107,9 @@ def step(core: Core, evidence: Evidence, rules: Rules, firm: Firm = NOTHING_FIRM
         if made.inside is None:
             zones[zone.id] = _near_the_edge(standing, made, moment, zone)
             continue
-        dwell = _dwell(made, rules)
         doubt = _doubt(made, core.trusted, where, early, zone, moment, rules)
-        due = moment if firm.get(zone.id) == evidence.id else moment + dwell + doubt
-        zones[zone.id] = _stand(standing, made, evidence.id, moment, moment + dwell, due)
+        seen = _Seen(evidence.id, moment, _dwell(made, rules), doubt, firm.get(zone.id) == evidence.id)
+        zones[zone.id] = _stand(standing, made, seen, rules)
     known = watched(evidence, rules.zones)
     trusted, suspect = _trust(core, where, early, rules)
     return Core(
@@ -136,17 +137,38 @@ def _near_the_edge(standing: Standing, made: Claim, moment: float, zone: Zone) -
     return replace(standing, pending=None) if against else standing
 
 
-def _stand(standing: Standing, made: Claim, id: str, moment: float, settled: float, due: float) -> Standing:  # noqa: A002 - of evidence
-    pending, inside = standing.pending, bool(made.inside)
+class _Seen(NamedTuple):
+    """When a claim was made, and for how long it must stand."""
+
+    id: str
+    moment: float
+    dwell: float
+    doubt: float
+    firm: bool
+
+    @property
+    def due(self) -> float:
+        return self.moment if self.firm else self.moment + self.dwell + self.doubt
+
+
+def _stand(standing: Standing, made: Claim, seen: _Seen, rules: Rules) -> Standing:
+    pending, inside, moment = standing.pending, bool(made.inside), seen.moment
     if inside is standing.inside:
-        return Standing(standing.moves, moment, id)
+        return Standing(standing.moves, moment, seen.id)
+    alone = made.contradicted and not seen.firm
+    settled = moment + seen.dwell
     if pending is None or pending.inside is not inside:
-        pending = Pending(inside, moment, settled, due, id, made.fact, moment, id)
-    else:
-        pending = replace(
-            pending, settled=min(pending.settled, settled), due=min(pending.due, due), newest=moment, newest_id=id
-        )
-    return replace(standing, pending=pending)
+        due = None if alone else seen.due
+        return replace(standing, pending=Pending(inside, moment, settled, due, seen.id, made.fact, moment, seen.id))
+    due = pending.due
+    if not alone:
+        due = seen.due if due is None else min(due, seen.due)
+    elif due is None and moment - pending.since >= rules.leave_dwell:
+        due = max(moment, pending.since + seen.dwell + rules.doubt)
+    return replace(
+        standing,
+        pending=replace(pending, settled=min(pending.settled, settled), due=due, newest=moment, newest_id=seen.id),
+    )
 
 
 def _dwell(made: Claim, rules: Rules) -> float:
@@ -156,8 +178,8 @@ def _dwell(made: Claim, rules: Rules) -> float:
 def _doubt(
     made: Claim, trusted: Place | None, where: Place | None, early: float, zone: Zone, moment: float, rules: Rules
 ) -> float:
-    """Return for how much longer a claim must stand, as the source contradicts itself or can not be there yet."""
-    if made.contradicted:
+    """Return for how much longer a claim must stand, as the source does not say so itself or can not be there yet."""
+    if made.contradicted or made.unlisted:
         return rules.doubt
     if where is None and made.inside:
         return _early(trusted, Place(zone.latitude, zone.longitude, zone.radius, moment), rules)

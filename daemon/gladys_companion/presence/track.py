@@ -99,8 +99,8 @@ def _must_hold(pure: Core, held: Core, zone_id: str, *, inside: bool, now: float
     free, firm = ripe(pure.zones.get(zone_id, NOWHERE), now), ripe(held.zones.get(zone_id, NOWHERE), now)
     if firm.inside is not inside or free.inside is inside:
         return False
-    again = free.pending is not None and free.pending.inside is inside
-    return again or firm.pending is not None
+    again = free.pending is not None and free.pending.inside is inside and free.pending.due is not None
+    return again or (firm.pending is not None and firm.pending.due is not None)
 
 
 def _bounded(track: Track, rules: Rules) -> Track:
