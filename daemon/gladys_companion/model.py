@@ -142,7 +142,8 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
 
     ``aliases`` maps another external id onto a feature's own; ``exposed`` maps a feature's own external id onto the ids
     of keys that may command it, ``ANY_KEY`` among them if everybody may; ``targets`` are the names of the open sinks;
-    ``shared`` maps the id of a device that Gladys was given onto the way.
+    ``shared`` maps the id of a device that Gladys was given onto the way; ``witnesses`` are external ids of features
+    that tell where a person is.
     """
 
     devices: Mapping[str, Device] = MappingProxyType({})
@@ -151,6 +152,7 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     exposed: Mapping[str, frozenset[str]] = MappingProxyType({})
     targets: tuple[str, ...] = ()
     shared: Mapping[str, Way] = MappingProxyType({})
+    witnesses: frozenset[str] = frozenset()
 
     def feature(self, external_id: str) -> Feature | None:
         """Return the feature that an external id or an alias means; a feature's own id comes first."""

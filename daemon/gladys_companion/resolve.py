@@ -16,11 +16,25 @@ from gladys_companion.model import (
     RegistrySnapshot,
 )
 
-__all__ = ["GLADYS", "GLADYS_DEVICES", "VIRTUAL", "addressable", "late_reason", "nearest", "plan"]
+__all__ = [
+    "GLADYS",
+    "GLADYS_API",
+    "GLADYS_DEVICES",
+    "PRESENCE",
+    "SIGNALS",
+    "VIRTUAL",
+    "addressable",
+    "late_reason",
+    "nearest",
+    "plan",
+]
 
 VIRTUAL = "virtual"  # the driver whose features have no hardware: their value is what was written
 GLADYS = "gladys"  # the sink that tells Gladys, and the origin of what Gladys wants
 GLADYS_DEVICES = "gladys_devices"  # the driver of what Gladys has already
+GLADYS_API = "gladys_api"  # the sink that tells Gladys of people and messages, which its broker has no topic for
+PRESENCE = "presence"  # takes what phones tell, and is the origin and the driver of what that comes to
+SIGNALS = "signals"  # takes named events
 OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
 MOST_SHOWN = 100  # characters of an id in a sentence
 MOST_COMPARED = 1_000  # ids that "nearest" looks at, so that a stranger's id never costs more
@@ -112,6 +126,9 @@ def _state(event: Event, registry: RegistrySnapshot) -> Plan:
         return _refuse(422, "INVALID_STATE", f"{_shown(external_id)!r} takes a number, not a text.", field="state")
     device = registry.devices.get(feature.device)
     own = device is not None and _is_its_own(event, device)
+    if device is not None and device.driver == PRESENCE and not own:
+        sentence = f"{_shown(external_id)!r} is worked out from what phones tell, and can not be set."
+        return _refuse(422, "NOT_SETTABLE", sentence, field="device_feature_external_id")
     commands = feature.writable and device is not None and device.driver != VIRTUAL and not own
     bounds = None if feature.textual or event.value is None else _bounds(feature, event.value)
     if bounds and feature.writable and not own:
@@ -123,6 +140,8 @@ def _state(event: Event, registry: RegistrySnapshot) -> Plan:
         deliveries.append(PlannedDelivery(target=device.driver, lane=device.id))
     told = tuple(_told(event, registry, device, own=own, writable=feature.writable))
     deliveries += [PlannedDelivery(target=name, lane=name) for name in told]
+    if not registry.witnesses.isdisjoint({feature.external_id, external_id}):
+        deliveries.append(PlannedDelivery(target=PRESENCE, lane=PRESENCE))
     return Plan(
         state="planned",
         feature=feature,
@@ -149,6 +168,8 @@ def _told(
     it is told what became of its own command too, for it waits for that.
     """
     for name in registry.targets:
+        if name == GLADYS_API:
+            continue
         if name != GLADYS or device is None:
             tells = name != event.origin
         elif _of_gladys(device):
@@ -169,11 +190,12 @@ def _untold(device: Device | None, told: tuple[str, ...], *, quiet: bool) -> str
 def late_reason(delivery: PlannedDelivery, feature: Feature | None) -> str | None:
     """Return why a late event must not go to this target; None where it still may, as history.
 
-    A command is never late for a device. A text has no history at Gladys.
+    A command is never late for a device. A text has no history at Gladys. What tells where somebody was is never too
+    late for that.
     """
     if delivery.lane != delivery.target:
         return "older than its time to live when its turn came"
-    if feature is not None and feature.textual:
+    if delivery.target != PRESENCE and feature is not None and feature.textual:
         return "a text that is late can not be told as history"
     return None
 
@@ -182,11 +204,22 @@ def plan(event: Event, registry: RegistrySnapshot) -> Plan:
     """Return what is to become of an event.
 
     A state is a command for a writable device of another origin, a value for a virtual or read-only one, and news for
-    every open sink but its origin. Kinds that nothing here takes are kept and told so.
+    every open sink but its origin. What a phone tells of where it is goes to presence; what presence makes of it, and
+    messages, to Gladys' API, if that is switched on; a signal to what it is to do.
     """
-    if event.kind == "state":
-        return _state(event, registry)
-    return Plan(
-        state="planned",
-        warning=f"This home keeps {event.kind} events, and does nothing else with them yet.",
-    )
+    match event.kind:
+        case "state":
+            return _state(event, registry)
+        case "location" | "transition" if event.origin != PRESENCE:
+            return _to(PRESENCE)
+        case "signal":
+            return _to(SIGNALS)
+        case _ if GLADYS_API in registry.targets:
+            return _to(GLADYS_API)
+        case "message":
+            return Plan(state="planned", warning="It is kept, and told nobody: [sinks.gladys_api] is not switched on.")
+    return Plan(state="planned")
+
+
+def _to(target: str) -> Plan:
+    return Plan(state="planned", deliveries=(PlannedDelivery(target=target, lane=target),))

@@ -162,11 +162,60 @@ def test_time_that_the_phone_named_is_kept() -> None:
     assert (event.at, event.dated, event.deadline) == (NOW - 30, True, 530.0)
 
 
-def test_other_kinds_keep_their_body() -> None:
-    """A location keeps what the phone sent, when the gateway relays it."""
-    companion = {"id": "g1", "received_at": NOW, "raw": {"_type": "location", "lat": 0, "tst": 5}}
+def reported(event: Event) -> dict[str, Any]:
+    """Return what a location keeps of what was posted."""
+    body: dict[str, Any] = json.loads(event.body or "")
+    return body
+
+
+def test_a_position_keeps_what_the_phone_sent_and_who_it_is() -> None:
+    """A location keeps the app, the names and the body as the gateway got them, and when that was by its clock."""
+    raw = {"_type": "location", "lat": 0, "tst": NOW - 40}
+    companion = {"id": "g1", "received_at": NOW, "raw": raw, "phone": {"app": "owntracks", "user": "anna"}}
     event = event_of(message(action="create-owntracks-location", data={"latitude": 0}, companion=companion))
-    assert (event.kind, json.loads(event.body or "")) == ("location", companion["raw"])
+    assert (event.kind, event.at, event.dated) == ("location", NOW - 40, True)
+    assert reported(event) == {"app": "owntracks", "user": "anna", "device": None, "raw": raw, "gateway_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "at"),
+    [
+        ({"_type": "transition", "tst": NOW - 9}, "transition", NOW - 9),
+        ({"_type": "transition", "tst": NOW + 999_999}, "transition", NOW),
+        ({"_type": "lwt"}, "location", NOW),
+        ({"_type": ["odd"], "tst": []}, "location", NOW),
+        ([1, 2], "location", NOW),
+        ("text", "location", NOW),
+    ],
+)
+def test_what_is_no_position_keeps_its_time_of_arrival(raw: object, kind: str, at: float) -> None:
+    """A transition is its own kind; a time that can not be believed is not the event's."""
+    companion = {"id": "g1", "received_at": NOW, "raw": raw, "phone": {"app": "owntracks"}}
+    event = event_of(message(action="create-owntracks-location", data={}, companion=companion))
+    assert (event.kind, event.at) == (kind, at)
+
+
+def test_a_position_of_gladys_plus_is_of_the_user_that_it_names() -> None:
+    """Gladys Plus sends neither app nor time: the user of Gladys is who it is, now is when."""
+    data = {"latitude": 0, "longitude": 5, "user_id": "u-1", "device_selector": "phone"}
+    event = event_of(message(action="create-owntracks-location", data=data))
+    assert (event.kind, event.at, event.dated) == ("location", NOW, False)
+    assert reported(event) == {"app": "plus", "user": "u-1", "device": "phone", "raw": data, "gateway_at": NOW}
+    without = event_of(message(action="create-owntracks-location", data={"latitude": 0}, local_user_id="u-2"))
+    assert reported(without)["user"] == "u-2"
+
+
+def test_a_position_that_is_no_object_is_refused() -> None:
+    """What Gladys Plus can not have sent is the peer's mistake."""
+    with pytest.raises(ProtocolError):
+        event_of(message(action="create-owntracks-location", data=[1]))
+
+
+@pytest.mark.parametrize(("action", "kind"), [("create-event", "signal"), ("create-message", "message")])
+def test_other_kinds_keep_their_body(action: str, kind: str) -> None:
+    """A signal and a message keep what was posted."""
+    event = event_of(message(action=action, data={"text": "hello"}))
+    assert (event.kind, reported(event)) == (kind, {"text": "hello"})
 
 
 def test_unknown_action_is_told() -> None:

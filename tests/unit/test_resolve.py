@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gladys_companion.model import ANY_KEY, Device, Event, Feature, Kind, Plan, RegistrySnapshot, Sender
-from gladys_companion.resolve import GLADYS_DEVICES, nearest, plan
-from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE, PRESENCE
+from gladys_companion.model import (
+    ANY_KEY,
+    Device,
+    Event,
+    Feature,
+    Kind,
+    Plan,
+    PlannedDelivery,
+    RegistrySnapshot,
+    Sender,
+)
+from gladys_companion.resolve import GLADYS_API, GLADYS_DEVICES, PRESENCE, SIGNALS, late_reason, nearest, plan
+from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE
+from tests.home import PRESENCE as SAYS_HOME
 
-FEATURES = {feature.external_id: feature for feature in (PRESENCE, NOTE, ON, BRIGHTNESS, LOCK)}
+FEATURES = {feature.external_id: feature for feature in (SAYS_HOME, NOTE, ON, BRIGHTNESS, LOCK)}
 
 
 def registry(**more: Any) -> RegistrySnapshot:
@@ -41,7 +52,7 @@ def event(external_id: str, value: float | None = 1.0, **more: Any) -> Event:
 
 def test_virtual_feature_needs_no_exposure() -> None:
     """A phone's own feature is addressed by its id, settled at once, and told to Gladys."""
-    made = plan(event(PRESENCE.external_id), registry())
+    made = plan(event(SAYS_HOME.external_id), registry())
     assert [(one.target, one.state) for one in made.deliveries] == [("virtual", "verified"), ("gladys", "pending")]
     assert made.applies
 
@@ -81,13 +92,13 @@ def test_nearest_ids_are_only_those_this_key_may_address() -> None:
     exposed = {ON.external_id: frozenset({"key-1"})}
     assert nearest(registry(exposed=exposed), "lamp:a1:on!", "key-1") == (ON.external_id,)
     assert nearest(registry(exposed=exposed), "lamp:a1:on!", "key-2") == ()
-    assert nearest(registry(), "mqtt:my-phone-presense", None) == (PRESENCE.external_id,)
+    assert nearest(registry(), "mqtt:my-phone-presense", None) == (SAYS_HOME.external_id,)
     assert nearest(registry(aliases={"mqtt:lamp": ON.external_id}), "mqtt:lampe", None) == ("mqtt:lamp",)
 
 
 def test_an_own_id_comes_before_an_alias() -> None:
     """An alias that was there before a device with that very id was found does not take its place, nor expose it."""
-    aliases = {ON.external_id: PRESENCE.external_id}
+    aliases = {ON.external_id: SAYS_HOME.external_id}
     assert registry(aliases=aliases).feature(ON.external_id) == ON
     assert plan(event(ON.external_id), registry(aliases=aliases)).state == "unbound"
 
@@ -116,14 +127,14 @@ def test_numbers_are_written_out() -> None:
 
 def test_out_of_range_history_is_taken_with_a_warning() -> None:
     """A state meant only for Gladys and history is delivered with a warning."""
-    made = plan(event(PRESENCE.external_id, 7.0), registry())
+    made = plan(event(SAYS_HOME.external_id, 7.0), registry())
     assert made.state == "planned"
     assert made.warning is not None
 
 
 def test_text_needs_a_text_feature() -> None:
     """A text for a number is refused; a number for a text is its text."""
-    refused = plan(event(PRESENCE.external_id, None, text="home"), registry())
+    refused = plan(event(SAYS_HOME.external_id, None, text="home"), registry())
     assert refused.refusal is not None
     assert refused.refusal.code == "INVALID_STATE"
     assert plan(event(NOTE.external_id, 4.0, text="4"), registry()).state == "planned"
@@ -174,7 +185,7 @@ def test_without_the_sink_it_is_said_that_gladys_was_not_told() -> None:
     made = plan(event(SEEN.external_id), with_theirs(targets=()))
     assert made.warning is not None
     assert "[sinks.gladys]" in made.warning
-    assert plan(event(PRESENCE.external_id), with_theirs(targets=())).warning is None
+    assert plan(event(SAYS_HOME.external_id), with_theirs(targets=())).warning is None
 
 
 @pytest.mark.parametrize(
@@ -219,7 +230,7 @@ def test_gladys_is_told_what_became_of_its_command_to_what_was_shared() -> None:
     note = msgspec.structs.replace(NOTE, writable=True)
     virtual = with_theirs(shared={PHONE.id: "rest"}, features={**FEATURES, note.external_id: note})
     assert targets(plan(event(NOTE.external_id, text="x", origin="gladys"), virtual)) == ["virtual", "gladys", "other"]
-    told = plan(event(PRESENCE.external_id, origin="gladys"), with_theirs(shared={PHONE.id: "rest"}))
+    told = plan(event(SAYS_HOME.external_id, origin="gladys"), with_theirs(shared={PHONE.id: "rest"}))
     assert "gladys" not in targets(told)
 
 
@@ -245,6 +256,83 @@ def test_gladys_hears_of_its_own_once_and_outside_commands_what_is_exposed(
         allowed = key is not None and key.id in exposed
         assert allowed or (not feature.sensitive and (alias or ANY_KEY in exposed))
         assert feature.min is None or feature.min <= value <= (feature.max or 0)
+
+
+ANNA = Device(id="person:anna", driver=PRESENCE, name="Anna")
+AT_HOME = Feature(
+    external_id="person:anna:home", device=ANNA.id, name="At home", category="presence-sensor", type="binary"
+)
+
+
+def with_anna(**more: Any) -> RegistrySnapshot:
+    """Return a registry with a person, and a sink for each way to Gladys."""
+    return RegistrySnapshot(
+        devices={PHONE.id: PHONE, ANNA.id: ANNA},
+        **{
+            "features": {**FEATURES, AT_HOME.external_id: AT_HOME},
+            "targets": ("gladys", GLADYS_API),
+            "witnesses": frozenset({SAYS_HOME.external_id, "mqtt:nfc"}),
+            **more,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "origin", "expected"),
+    [
+        ("location", "gateway", [PRESENCE]),
+        ("transition", "gateway", [PRESENCE]),
+        ("location", "local", [PRESENCE]),
+        ("location", PRESENCE, [GLADYS_API]),
+        ("presence", PRESENCE, [GLADYS_API]),
+        ("message", "gateway", [GLADYS_API]),
+        ("signal", "gateway", [SIGNALS]),
+    ],
+)
+def test_each_kind_has_one_place_to_go(kind: Kind, origin: str, expected: list[str]) -> None:
+    """What phones tell goes to presence, what it comes to goes to Gladys, each in a lane of its own."""
+    made = plan(event("", kind=kind, origin=origin), with_anna())
+    assert [(one.target, one.lane) for one in made.deliveries] == [(name, name) for name in expected]
+    assert (made.state, made.warning) == ("planned", None)
+
+
+def test_without_gladys_a_message_is_kept_and_that_is_told() -> None:
+    """Who sends a message hears that nobody got it; what presence makes of positions is no failure."""
+    quiet = with_anna(targets=("gladys",))
+    told = plan(event("", kind="message"), quiet)
+    assert told.deliveries == ()
+    assert "[sinks.gladys_api]" in (told.warning or "")
+    assert plan(event("", kind="presence", origin=PRESENCE), quiet) == Plan(state="planned")
+
+
+def test_states_never_go_to_the_api_of_gladys() -> None:
+    """It has no route for them."""
+    assert targets(plan(event(NOTE.external_id, text="x"), with_anna())) == ["virtual", "gladys"]
+
+
+def test_a_feature_that_tells_where_somebody_is_tells_presence_too() -> None:
+    """By its own id, and by an alias that a phone was given."""
+    assert targets(plan(event(SAYS_HOME.external_id), with_anna())) == ["virtual", "gladys", PRESENCE]
+    aliased = with_anna(aliases={"mqtt:nfc": NOTE.external_id})
+    assert targets(plan(event("mqtt:nfc", text="x"), aliased))[-1] == PRESENCE
+
+
+@pytest.mark.parametrize("origin", ["local", "gladys", "gateway"])
+def test_nobody_is_said_to_be_home_by_hand(origin: str) -> None:
+    """What is worked out from evidence can not be set, not even under an alias or exposed; presence itself may."""
+    known = with_anna(exposed={AT_HOME.external_id: frozenset({ANY_KEY})})
+    refused = plan(event(AT_HOME.external_id, origin=origin), known)
+    assert refused.refusal is not None
+    assert refused.refusal.code == "NOT_SETTABLE"
+    assert plan(event(AT_HOME.external_id), with_anna()).state == "unbound"
+    derived = plan(event(AT_HOME.external_id, origin=PRESENCE), known)
+    assert (targets(derived), derived.applies) == (["gladys"], True)
+
+
+def test_late_is_not_too_late_for_presence() -> None:
+    """A text that comes late tells where somebody was, although Gladys can not be told any more."""
+    assert late_reason(PlannedDelivery(PRESENCE, PRESENCE), NOTE) is None
+    assert late_reason(PlannedDelivery("gladys", "gladys"), NOTE)
 
 
 ids = st.sampled_from([*FEATURES, "mqtt:lamp", "", "x" * 70_000, "a/b+c#", "é\u2028"]) | st.text()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,6 +16,8 @@ from msgspec import Raw, Struct
 
 from gladys_companion.errors import ProtocolError, RequestError
 from gladys_companion.model import Event, Kind, Receipt, Sender
+from gladys_companion.protocol.people import Reported, glance
+from gladys_companion.protocol.states import StateBody, read_created_at, read_state
 
 __all__ = [
     "ACTIONS",
@@ -37,9 +38,6 @@ __all__ = [
 
 COMPANION_VERSION = 1
 DEFAULT_TTL = 60.0
-FUTURE_TOLERANCE = 60.0
-MILLISECONDS = 1e11  # a time above it can not be seconds: that would be after the year 5138
-LONGEST_ID = 64 * 1024
 
 ACTIONS: Mapping[str, Kind] = {
     "create-device-state": "state",
@@ -50,15 +48,6 @@ ACTIONS: Mapping[str, Kind] = {
 
 
 NO_RAW = Raw()  # no JSON at all: the field is left out
-
-
-class StateBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A checked body of ``POST /v1/api/device/state/:key``. ``created_at``: seconds since the epoch."""
-
-    external_id: str
-    value: float | None = None
-    text: str | None = None
-    created_at: float | None = None
 
 
 class Phone(Struct, frozen=True, omit_defaults=True):
@@ -125,100 +114,6 @@ def decode_receipt(payload: Raw | bytes) -> dict[str, Any]:
         return {}
 
 
-def _invalid(field: str, sentence: str) -> RequestError:
-    return RequestError(422, "INVALID_STATE" if field == "state" else "INVALID_FIELD", sentence, field=field)
-
-
-def read_created_at(given: object, now: float) -> float | None:
-    """Return a ``created_at`` as seconds since the epoch; None if it is absent.
-
-    Args:
-        given: ISO 8601 text (without an offset: UTC), or a number of seconds, or of milliseconds if above 1e11.
-        now: the wall clock that decides what the future is.
-
-    Raises:
-        RequestError: 422 when it can not be read or is more than a minute in the future.
-    """
-    if given is None:
-        return None
-    try:
-        if isinstance(given, bool):
-            raise TypeError  # noqa: TRY301 - JSON's true is not a time
-        if isinstance(given, str) and not given.replace(".", "", 1).isdigit():
-            moment = datetime.fromisoformat(given.strip())
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        else:
-            seconds = float(given)  # type: ignore[arg-type]  # what is neither number nor digits raises TypeError
-            seconds = seconds / 1000 if seconds > MILLISECONDS else seconds
-    except (ValueError, TypeError, OverflowError):
-        raise _invalid("created_at", "created_at is not a time: send ISO 8601, such as 2026-01-31T18:02:00Z.") from None
-    if not math.isfinite(seconds) or seconds < 0:
-        raise _invalid("created_at", "created_at is not a time: send ISO 8601, such as 2026-01-31T18:02:00Z.")
-    if seconds > now + FUTURE_TOLERANCE:
-        raise _invalid("created_at", "created_at is more than a minute in the future: check the sender's clock.")
-    return seconds
-
-
-def _number(state: object) -> float | None:
-    """Return state as a finite number; None if it is other text.
-
-    Raises:
-        RequestError: 422 when it is a number that is not finite, or nothing that can be a state.
-    """
-    if isinstance(state, bool):
-        return float(state)
-    if isinstance(state, str):
-        word = state.strip().lower()
-        if word in {"true", "false"}:
-            return float(word == "true")
-        try:
-            state = float(word) if "_" not in word else None
-        except ValueError:
-            return None
-        if state is None:
-            return None
-    elif not isinstance(state, int | float):
-        raise _invalid("state", "state must be a number, true or false, or a text.")
-    try:
-        value = float(state)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise _invalid("state", "state must be finite: NaN and infinity say nothing.")
-    return value
-
-
-def read_state(body: Mapping[str, Any], now: float) -> StateBody:
-    """Return the checked body of a state; the same rule for JSON and form bodies, at the gateway and at home.
-
-    Raises:
-        RequestError: 422 naming the field.
-    """
-    external_id = body.get("device_feature_external_id")
-    if not isinstance(external_id, str) or not external_id.strip():
-        raise _invalid(
-            "device_feature_external_id", "device_feature_external_id must be a text, such as mqtt:my-phone-presence."
-        )
-    if len(external_id.encode("utf-8", "surrogatepass")) > LONGEST_ID:
-        raise _invalid("device_feature_external_id", "device_feature_external_id is longer than 64 KiB.")
-    if "\x00" in external_id or any("\ud800" <= letter <= "\udfff" for letter in external_id):
-        raise _invalid("device_feature_external_id", "device_feature_external_id holds characters that are not text.")
-    state, text = body.get("state"), body.get("text")
-    if (state is None) == (text is None):
-        raise _invalid("state", "Send either state (a number) or text, not both and not neither.")
-    created_at = read_created_at(body.get("created_at"), now)
-    if text is not None:
-        if not isinstance(text, str):
-            raise _invalid("text", "text must be a text.")
-        return StateBody(external_id=external_id, text=text, created_at=created_at)
-    return StateBody(
-        external_id=external_id,
-        value=_number(state),
-        text=state if isinstance(state, str) else None,
-        created_at=created_at,
-    )
-
-
 def to_event(
     message: OpenApiMessage,
     *,
@@ -246,15 +141,19 @@ def to_event(
     if kind is None:
         raise RequestError(501, "UNSUPPORTED_ACTION", f"This home can not do {message.action[:64]!r}.")
     ours = message.companion or Companion(id=new_id, received_at=now)
-    at, dated, state = ours.received_at, False, None
-    if kind == "state":
-        try:
-            data = _data_decoder.decode(message.data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"open-api-message data: {error}.") from error
-        state = read_state(data, math.inf if message.companion else now)  # the future is the gateway's to judge
-        if state.created_at is not None:
-            at, dated = state.created_at, True
+    at, dated, state, body = ours.received_at, False, None, None
+    match kind:
+        case "state":
+            state = read_state(_members(message.data), math.inf if message.companion else now)  # the gateway judged it
+            if state.created_at is not None:
+                at, dated = state.created_at, True
+        case "location":
+            reported = _reported(message, ours)
+            kind, told_at = glance(reported)
+            at, dated = (at, False) if told_at is None else (told_at, True)
+            body = _text(msgspec.json.encode(reported))
+        case _:
+            body = _text(bytes(ours.raw) or bytes(message.data))
     age = ours.age_ms / 1000 if message.companion else max(0.0, now - at)
     lives = time_to_live if ours.ttl_ms is None else min(time_to_live, ours.ttl_ms / 1000)
     return Event(
@@ -270,8 +169,38 @@ def to_event(
         text=state.text if state else None,
         dated=dated,
         key=ours.key,
-        body=None if state else bytes(ours.raw if bytes(ours.raw) else message.data).decode(),
+        body=body,
     )
+
+
+def _members(data: Raw) -> dict[str, Any]:
+    try:
+        return _data_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"open-api-message data: {error}.") from error
+
+
+def _reported(message: OpenApiMessage, ours: Companion) -> Reported:
+    """Return who told where a phone is, and what; Gladys Plus passes on neither the app nor what that sent."""
+    if not bytes(ours.raw):
+        data = _members(message.data)
+        user, device = data.get("user_id"), data.get("device_selector")
+        return Reported(
+            app="plus",
+            user=user if isinstance(user, str) and user else message.local_user_id,
+            device=device if isinstance(device, str) and device else None,
+            raw=message.data,
+            gateway_at=ours.received_at,
+        )
+    phone = ours.phone or Phone("owntracks")
+    return Reported(app=phone.app, user=phone.user, device=phone.device, raw=ours.raw, gateway_at=ours.received_at)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"open-api-message: {error}.") from error
 
 
 def encode_receipt(receipt: Receipt) -> bytes:

@@ -42,6 +42,10 @@ class Registry:
         """Plan by the snapshot of now."""
         return plan(event, self.snapshot)
 
+    def reload(self, database: Database) -> None:
+        """Take the snapshot from the tables; on the writer, in the job that changed them by another way."""
+        self.snapshot = load_snapshot(database, self.snapshot.targets)
+
     async def use_targets(self, targets: Iterable[str]) -> None:
         """Take note of the sinks that are open: events planned from now on go there."""
         names = tuple(targets)

@@ -24,6 +24,90 @@ def _shares(database: Database) -> None:
     database.execute(_SHARES)
 
 
+@MIGRATIONS(name="0003-presence")
+def _presence(database: Database) -> None:
+    for statement in _PRESENCE.split(";\n"):
+        database.execute(statement)
+
+
+_PRESENCE = """
+CREATE TABLE people (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  home TEXT,                       -- id of the zone that is this person's home
+  gladys_user TEXT,                -- selector of the user in Gladys,
+  gladys_user_id TEXT,             -- and its id, which Gladys Plus calls it by
+  gladys_house TEXT,               -- selector of the house that the user lives in
+  origin TEXT NOT NULL,            -- toml, user, gladys
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE phones (              -- what people carry, by the names that it calls itself
+  id TEXT PRIMARY KEY,
+  person TEXT,                     -- NULL: nobody's yet
+  name TEXT NOT NULL,
+  app TEXT, user TEXT, device TEXT, key_id TEXT, -- NULL: any
+  features TEXT NOT NULL,          -- JSON: external ids of features that say whether it is at home
+  devices TEXT NOT NULL,           -- JSON: ids of devices that are this thing as mDNS sees it
+  origin TEXT NOT NULL,            -- toml, user, or seen: made by its first message
+  created_at REAL NOT NULL,
+  heard_at REAL,                   -- its newest message
+  zones_sent TEXT                  -- digest of the zones that it was last sent
+) WITHOUT ROWID;
+CREATE TABLE zones (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  latitude REAL NOT NULL, longitude REAL NOT NULL,
+  radius REAL NOT NULL,            -- metres
+  exit_radius REAL,                -- metres; NULL: by rule
+  home INTEGER NOT NULL,           -- 1: the home of whoever names no other
+  networks TEXT NOT NULL,          -- JSON: Wi-Fi that reaches no farther
+  gladys TEXT,                     -- house:selector or area:selector that it was imported from
+  origin TEXT NOT NULL,            -- toml, user, gladys
+  made_at REAL NOT NULL            -- phones know a zone by it
+) WITHOUT ROWID;
+CREATE TABLE positions (
+  phone TEXT NOT NULL,
+  key TEXT NOT NULL,               -- the same for the same position sent again
+  at REAL NOT NULL,                -- by the phone
+  person TEXT,
+  received_at REAL NOT NULL,       -- by the gateway
+  latitude REAL NOT NULL, longitude REAL NOT NULL,
+  accuracy REAL, altitude REAL, vertical_accuracy REAL, -- metres
+  speed REAL,                      -- metres per second
+  course REAL,                     -- degrees
+  battery REAL,                    -- percent
+  told INTEGER NOT NULL,           -- 1: it became the person's position
+  note TEXT,                       -- why it did not
+  event TEXT NOT NULL,             -- id of the event that it came with
+  PRIMARY KEY (phone, key, at)
+) WITHOUT ROWID;
+CREATE INDEX positions_at ON positions (at);
+CREATE INDEX positions_told ON positions (person, at) WHERE told = 1;
+CREATE TABLE presence (            -- what is known of where a person is, to go on from
+  person TEXT PRIMARY KEY,
+  state BLOB NOT NULL,
+  wake REAL                        -- when something changes by itself
+) WITHOUT ROWID;
+CREATE TABLE decisions (
+  event TEXT PRIMARY KEY,          -- id of the event that it became
+  person TEXT NOT NULL, zone TEXT NOT NULL,
+  state TEXT NOT NULL,             -- in, out, unknown
+  since REAL NOT NULL,
+  decided REAL NOT NULL,           -- when it was sure
+  known_at REAL NOT NULL,          -- when it became known here
+  late INTEGER NOT NULL,           -- 1: history only
+  reason TEXT NOT NULL,
+  evidence TEXT NOT NULL,          -- JSON: ids of events
+  source TEXT                      -- the phone that shows it
+) WITHOUT ROWID;
+CREATE INDEX decisions_of ON decisions (person, known_at);
+CREATE TABLE kept (                -- what can be used when its owner has said more
+  event TEXT PRIMARY KEY REFERENCES events (id) ON DELETE CASCADE,
+  phone TEXT NOT NULL,
+  why TEXT NOT NULL                -- sealed: its passphrase is not known; nobody: whose phone it is is not known
+) WITHOUT ROWID
+"""
+
 _SHARES = """
 CREATE TABLE shares (              -- devices of ours that Gladys was given
   device TEXT PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,

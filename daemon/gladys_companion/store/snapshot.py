@@ -8,6 +8,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from gladys_companion.model import Device, Feature, RegistrySnapshot
+from gladys_companion.store.people import witnesses
 
 __all__ = ["DEVICES", "load_snapshot", "read_device"]
 
@@ -38,4 +39,5 @@ def load_snapshot(database: Database, targets: tuple[str, ...] = ()) -> Registry
         exposed=exposed,
         targets=targets,
         shared=dict(rows("SELECT device, way FROM shares").fetchall()),
+        witnesses=witnesses(database),
     )
