@@ -68,11 +68,11 @@ def named(zone: Zone, region: str, region_id: str | None = None) -> bool:
     return zone.id in {region_id, region} or region.casefold() == zone.name.casefold()
 
 
-def watched(evidence: Evidence, zones: Collection[Zone]) -> set[str]:
+def watched(evidence: Evidence, where: Place | None, zones: Collection[Zone]) -> set[str]:
     """Return the ids of the zones that the source watches itself, as far as this evidence shows."""
     if isinstance(evidence, Crossing):
         return {zone.id for zone in zones if named(zone, evidence.region, evidence.region_id)}
-    if isinstance(evidence, Position) and evidence.regions:
+    if isinstance(evidence, Position) and evidence.regions and where is not None:
         return {zone.id for zone in zones if any(named(zone, region) for region in evidence.regions)}
     return set()
 

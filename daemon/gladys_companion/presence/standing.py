@@ -110,7 +110,7 @@ def step(core: Core, evidence: Evidence, rules: Rules, firm: Firm = NOTHING_FIRM
         doubt = _doubt(made, core.trusted, where, early, zone, moment, rules)
         seen = _Seen(evidence.id, moment, _dwell(made, rules), doubt, firm.get(zone.id) == evidence.id)
         zones[zone.id] = _stand(standing, made, seen, rules)
-    known = watched(evidence, rules.zones)
+    known = watched(evidence, where, rules.zones)
     trusted, suspect = _trust(core, where, early, rules)
     return Core(
         heard=max(core.heard, moment) if heard else core.heard,
