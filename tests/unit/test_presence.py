@@ -160,6 +160,13 @@ def test_likely_inside_takes_longer() -> None:
     assert said(story.wait(1_060)) == [("in", 1_000.0, False)]
 
 
+def test_likely_inside_is_clear_when_the_phone_confirms_it() -> None:
+    """The list of regions says the same as the position."""
+    story = away()
+    story.tell(at(1_000, 90, accuracy=100, regions=("Home",)))
+    assert said(story.wait(1_010)) == [("in", 1_000.0, False)]
+
+
 def test_between_radius_and_exit_radius_nothing_changes() -> None:
     """Whoever was home is home there, whoever was away is away."""
     for story in (at_home(), away()):
@@ -567,6 +574,7 @@ def test_words_for_places_and_times() -> None:
     assert [state_words(WORK, inside=one) for one in (True, False)] == ["in Work", "outside Work"]
     assert clock_time(T, T + 60, "Europe/Paris") == "20:02"
     assert clock_time(T, T + 86_400, "UTC") == "2026-09-21 18:02"
+    assert clock_time(T, T, "Middle/Earth") == clock_time(T, T, "../x") == "18:02"
     assert (metres(9_999), metres(12_345)) == ("9999 m", "12 km")
     assert why(Belief(None, 0, 0, 0), HOME, RULES) == "unknown: nothing has been heard yet"
     near = Belief(True, T, T, T, ("e",), ("phone",), Fact("listed"))  # noqa: FBT003 - inside
