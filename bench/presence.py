@@ -40,9 +40,14 @@ class Change(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How a rule did on a track. Delays in seconds after the first message that showed it."""
+    """How a rule did on a track. Delays in seconds after the first message that showed it; negative: before.
+
+    ``wrong``: decisions contrary to the truth when they were made, or for history at any time from then on. History
+    that is true, but not yet at its time, is ``misdated``.
+    """
 
     wrong: int
+    misdated: int
     flaps: int
     wrong_seconds: float
     unknown_seconds: float
@@ -165,7 +170,7 @@ def _shows(one: Evidence, zone: Zone, *, inside: bool) -> bool:
 def score(walk: Walk, changes: Sequence[Change]) -> Score:
     """Return how right a rule was about a track, over all its zones."""
     truth, shown = Truth(walk), evidence(walk)
-    total = Score(0, 0, 0.0, 0.0, [], [], 0)
+    total = Score(0, 0, 0, 0.0, 0.0, [], [], 0)
     for zone in walk.zones:
         mine = [change for change in changes if change.zone == zone.id]
         live = [change for change in mine if not change.late]
@@ -175,6 +180,7 @@ def score(walk: Walk, changes: Sequence[Change]) -> Score:
         arrivals, departures, missed = _delays(zone, turns, mine, shown, walk.end)
         total = Score(
             total.wrong + sum(_is_wrong(truth, zone, change) for change in mine),
+            total.misdated + sum(_is_contrary(truth, zone, change, change.since) for change in mine if change.late),
             total.flaps + max(0, len(known) - 1 - len(turns)),
             total.wrong_seconds + wrong_for,
             total.unknown_seconds + unknown_for,
@@ -185,11 +191,15 @@ def score(walk: Walk, changes: Sequence[Change]) -> Score:
     return total
 
 
+def _is_contrary(truth: Truth, zone: Zone, change: Change, at: float) -> bool:
+    return change.inside is not None and truth.whereabouts(zone, at) == ("out" if change.inside else "in")
+
+
 def _is_wrong(truth: Truth, zone: Zone, change: Change) -> bool:
-    if change.inside is None:
-        return False
-    really = truth.whereabouts(zone, change.since if change.late else change.at)
-    return really == ("out" if change.inside else "in")
+    if not change.late:
+        return _is_contrary(truth, zone, change, change.at)
+    span = range(int(change.since), int(change.at) + 1, 10)
+    return all(_is_contrary(truth, zone, change, at) for at in span)
 
 
 def _durations(truth: Truth, zone: Zone, changes: Sequence[Change]) -> tuple[float, float]:
@@ -237,11 +247,12 @@ def _summary(walk: Walk, result: Score) -> dict[str, Any]:
     days = (walk.end - walk.stops[0][0]) / DAY
     return {
         "wrong": result.wrong,
+        "misdated": result.misdated,
         "flaps_per_day": round(result.flaps / days, 2),
         "wrong_minutes": round(result.wrong_seconds / 60, 1),
         "unknown_minutes": round(result.unknown_seconds / 60, 1),
-        "arrival_s": max(result.arrivals, default=None),
-        "departure_s": max(result.departures, default=None),
+        "arrival_s": _spread(result.arrivals),
+        "departure_s": _spread(result.departures),
         "missed": result.missed,
     }
 
@@ -270,27 +281,28 @@ def speed(walk: Walk) -> dict[str, float]:
 def main() -> None:
     """Print what each rule makes of each track, and what a message costs."""
     walks = [make(name) for name in CORPUS]
+    scores = {rule: [score(walk, say(walk)) for walk in walks] for rule, say in RULES.items()}
     tracks = {
-        walk.name: {rule: _summary(walk, score(walk, say(walk))) for rule, say in RULES.items()} for walk in walks
+        walk.name: {rule: _summary(walk, scores[rule][index]) for rule in RULES} for index, walk in enumerate(walks)
     }
     totals = {
         rule: {
-            "wrong": sum(track[rule]["wrong"] for track in tracks.values()),
-            "wrong_minutes": round(sum(track[rule]["wrong_minutes"] for track in tracks.values()), 1),
-            "missed": sum(track[rule]["missed"] for track in tracks.values()),
-            "median_arrival_s": _median(track[rule]["arrival_s"] for track in tracks.values()),
-            "median_departure_s": _median(track[rule]["departure_s"] for track in tracks.values()),
+            "wrong": sum(one.wrong for one in found),
+            "misdated": sum(one.misdated for one in found),
+            "wrong_minutes": round(sum(one.wrong_seconds for one in found) / 60, 1),
+            "missed": sum(one.missed for one in found),
+            "arrival_s": _spread([delay for one in found for delay in one.arrivals]),
+            "departure_s": _spread([delay for one in found for delay in one.departures]),
         }
-        for rule in RULES
+        for rule, found in scores.items()
     }
     cost = {name: speed(make(name)) for name in ("commute", "nested zones", "a bad week")}
-    json.dump({"tracks": tracks, "totals": totals, "cost": cost}, sys.stdout, indent=2)
+    json.dump({"totals": totals, "cost": cost, "tracks": tracks}, sys.stdout, indent=2)
     print()
 
 
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(statistics.median(known), 1) if known else None
+def _spread(delays: Sequence[float]) -> dict[str, float] | None:
+    return {"median": round(statistics.median(delays), 1), "most": max(delays)} if delays else None
 
 
 if __name__ == "__main__":

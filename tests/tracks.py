@@ -316,6 +316,21 @@ def clock_wrong(phone: Phone) -> None:
     ]
 
 
+def clock_slow(phone: Phone) -> None:
+    """The phone's clock is twenty minutes slow all day."""
+    _on_the_way(phone)
+    phone.transitions()
+    phone.sent = [
+        Message(one.received_at, one.source, {**one.payload, "tst": one.payload["tst"] - 1_200}) for one in phone.sent
+    ]
+
+
+def stuck_list(phone: Phone) -> None:
+    """Android's system never notices anything, so that the list of regions says Home for ever; positions are good."""
+    _on_the_way(phone)
+    phone.sent = [Message(one.received_at, one.source, {**one.payload, "inregions": ["Home"]}) for one in phone.sent]
+
+
 def accuracy_zero(phone: Phone) -> None:
     """At home, where some positions are up to 280 m off and claim an accuracy of 0, or none."""
     at = phone.walk.stops[0][0]
@@ -347,11 +362,8 @@ def nested(phone: Phone) -> None:
 def lost_leave(phone: Phone) -> None:
     """Leave and enter get lost, and positions near the edge can not tell; the phone's own list of regions can."""
     phone.transitions(without=[("Home", False), ("Home", True)])
-    for begin, end, _ in ((phone.walk.stops[0][0], phone.walk.end, 0),):
-        at = begin
-        while at < end:
-            phone.fix(at, 180)
-            at += 300
+    for at in range(int(phone.walk.stops[0][0]), int(phone.walk.end), 300):
+        phone.fix(at, 180)
 
 
 def bounce(phone: Phone) -> None:
@@ -381,8 +393,7 @@ def night_silence(phone: Phone) -> None:
 def hints(phone: Phone) -> None:
     """No positions: a feature is told when the phone's Wi-Fi comes and goes, and the phone answers on the network."""
     at, end = phone.walk.stops[0][0], phone.walk.end
-    home = phone.walk.zones[0]
-    present = False
+    home, present = phone.walk.zones[0], False
     while at < end:
         now = phone.truth.metres(home, at) < 60
         if now is not present:
@@ -440,6 +451,8 @@ CORPUS: dict[str, Play] = {
     "flush while away": (flush_away, (HOME, WORK), COMMUTE),
     "two phones": (two_phones, (HOME, WORK), COMMUTE),
     "clock wrong": (clock_wrong, (HOME, WORK), COMMUTE),
+    "clock slow": (clock_slow, (HOME, WORK), COMMUTE),
+    "stuck list": (stuck_list, (HOME, WORK), COMMUTE),
     "accuracy 0": (accuracy_zero, (HOME,), STAY),
     "accuracy 2000": (
         accuracy_2000, (HOME,), day((9, 3_000, 0), (10, 3_000, 5), (10.2, 0, 0), (12, 0, 5)),

@@ -33,8 +33,9 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True):
 class Claim(NamedTuple):
     """What evidence says of a zone; ``inside`` is None where it was near the edge.
 
-    ``clear``: no error of the position's size could make it otherwise. ``contradicted``: the same evidence says the
-    contrary as well. ``unlisted``: inside, but the phone does not count the zone among those it is in (yet).
+    ``clear``: no error of the position's size could make it otherwise, or the phone's list of regions confirms it.
+    ``contradicted``: the same evidence says the contrary as well. ``unlisted``: inside, but the phone does not count
+    the zone among those it is in (yet).
     """
 
     inside: bool | None
@@ -68,11 +69,11 @@ def named(zone: Zone, region: str, region_id: str | None = None) -> bool:
     return zone.id in {region_id, region} or region.casefold() == zone.name.casefold()
 
 
-def watched(evidence: Evidence, zones: Collection[Zone]) -> set[str]:
+def watched(evidence: Evidence, where: Place | None, zones: Collection[Zone]) -> set[str]:
     """Return the ids of the zones that the source watches itself, as far as this evidence shows."""
     if isinstance(evidence, Crossing):
         return {zone.id for zone in zones if named(zone, evidence.region, evidence.region_id)}
-    if isinstance(evidence, Position) and evidence.regions:
+    if isinstance(evidence, Position) and evidence.regions and where is not None:
         return {zone.id for zone in zones if any(named(zone, region) for region in evidence.regions)}
     return set()
 
@@ -113,7 +114,9 @@ def _seen(seen: Position, zone: Zone, located: Claim | None, known: Collection[s
     if inside is None:
         return located if listed is None else Claim(listed, Fact("listed"))
     contradicted = not inside and (listed is True or network is not None)
-    return located._replace(contradicted=contradicted, unlisted=inside and listed is False)
+    return located._replace(
+        clear=located.clear or listed is True, contradicted=contradicted, unlisted=inside and listed is False
+    )
 
 
 def _located(where: Place, zone: Zone) -> Claim:

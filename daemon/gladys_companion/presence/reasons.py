@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gladys_companion.presence.claims import Fact
 from gladys_companion.presence.people import Belief
@@ -71,10 +72,18 @@ def _place(zone: Zone) -> str:
 
 
 def clock_time(at: float, now: float, timezone: str) -> str:
-    """Return a time of day, with its date where it is another day than ``now``."""
-    zone = ZoneInfo(timezone)
+    """Return a time of day, with its date where it is another day than ``now``; a zone that is not known is UTC."""
+    zone = _zone(timezone)
     then, today = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     return then.strftime("%H:%M" if then.date() == today.date() else "%Y-%m-%d %H:%M")
+
+
+@cache
+def _zone(name: str) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 def duration(seconds: float) -> str:

@@ -47,7 +47,9 @@ class Rules(Struct, frozen=True, kw_only=True):
         enter_dwell: how long evidence of being inside must stand without contradiction.
         leave_dwell: likewise of being outside.
         max_speed: faster than this nobody travels between two positions (360 km/h; in an aeroplane phones are silent).
-        doubt: how much longer evidence must stand that can not be reached in time or that the phone itself contradicts.
+        doubt: how much longer evidence must stand that the phone itself does not confirm, and the most that is added
+            for a place that can not be reached in time.
+        lone: how much longer evidence must stand that can not be reached in time and with which none agrees.
         stale_after: after this silence nobody knows where a person is.
         late_after: what was decided longer ago than this when it becomes known is history, not news.
         sources: what people call the phones and features that evidence comes from.
@@ -61,6 +63,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     leave_dwell: float = 60.0
     max_speed: float = 100.0
     doubt: float = 300.0
+    lone: float = 900.0
     stale_after: float = 12 * 3_600.0
     late_after: float = 120.0
     sources: Mapping[str, str] = MappingProxyType({})

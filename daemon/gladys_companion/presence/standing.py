@@ -96,7 +96,7 @@ def ripe(standing: Standing, now: float) -> Standing:
 def step(core: Core, evidence: Evidence, rules: Rules, firm: Firm = NOTHING_FIRM) -> Core:
     """Return what is known with one more piece of evidence, which is the newest."""
     moment, where = evidence.moment, place(evidence, rules)
-    early = 0.0 if where is None else _early(core.trusted, where, rules)
+    early = _early(core.trusted, where, rules)
     zones, heard = dict(core.zones), where is not None
     for zone in rules.zones:
         made = claim(evidence, where, zone, core.known)
@@ -107,10 +107,16 @@ def step(core: Core, evidence: Evidence, rules: Rules, firm: Firm = NOTHING_FIRM
         if made.inside is None:
             zones[zone.id] = _near_the_edge(standing, made, moment, zone)
             continue
-        doubt = _doubt(made, core.trusted, where, early, zone, moment, rules)
-        seen = _Seen(evidence.id, moment, _dwell(made, rules), doubt, firm.get(zone.id) == evidence.id)
+        seen = _Seen(
+            id=evidence.id,
+            moment=moment,
+            dwell=rules.enter_dwell if made.inside and made.clear else rules.leave_dwell,
+            doubt=rules.doubt if made.contradicted or made.unlisted else 0.0,
+            early=early if where else _early(core.trusted, _center(made, zone, moment), rules),
+            firm=firm.get(zone.id) == evidence.id,
+        )
         zones[zone.id] = _stand(standing, made, seen, rules)
-    known = watched(evidence, rules.zones)
+    known = watched(evidence, where, rules.zones)
     trusted, suspect = _trust(core, where, early, rules)
     return Core(
         heard=max(core.heard, moment) if heard else core.heard,
@@ -138,32 +144,37 @@ def _near_the_edge(standing: Standing, made: Claim, moment: float, zone: Zone) -
 
 
 class _Seen(NamedTuple):
-    """When a claim was made, and for how long it must stand."""
+    """When a claim was made, for how long it must stand, how doubtful it is and how much too early."""
 
     id: str
     moment: float
     dwell: float
     doubt: float
+    early: float
     firm: bool
 
-    @property
-    def due(self) -> float:
-        return self.moment if self.firm else self.moment + self.dwell + self.doubt
+    def due(self, lone: float | None = None) -> float:
+        """Return when it will be so; ``lone``: what is added because no other agrees with it."""
+        if self.firm:
+            return self.moment
+        return self.moment + self.dwell + max(self.doubt, self.early if lone is None else lone)
 
 
 def _stand(standing: Standing, made: Claim, seen: _Seen, rules: Rules) -> Standing:
     pending, inside, moment = standing.pending, bool(made.inside), seen.moment
     if inside is standing.inside:
         return Standing(standing.moves, moment, seen.id)
-    alone = made.contradicted and not seen.firm
     settled = moment + seen.dwell
+    lone = rules.lone if seen.early else None
+    alone = made.contradicted and not seen.firm
     if pending is None or pending.inside is not inside:
-        due = None if alone else seen.due
+        due = None if alone else seen.due(lone)
         return replace(standing, pending=Pending(inside, moment, settled, due, seen.id, made.fact, moment, seen.id))
+    agrees = moment - pending.since >= (rules.leave_dwell if alone else rules.enter_dwell)
     due = pending.due
     if not alone:
-        due = seen.due if due is None else min(due, seen.due)
-    elif due is None and moment - pending.since >= rules.leave_dwell:
+        due = min(seen.due(None if agrees else lone), seen.due(lone) if due is None else due)
+    elif agrees and due is None:
         due = max(moment, pending.since + seen.dwell + rules.doubt)
     return replace(
         standing,
@@ -171,24 +182,14 @@ def _stand(standing: Standing, made: Claim, seen: _Seen, rules: Rules) -> Standi
     )
 
 
-def _dwell(made: Claim, rules: Rules) -> float:
-    return rules.enter_dwell if made.inside and made.clear else rules.leave_dwell
+def _center(made: Claim, zone: Zone, moment: float) -> Place | None:
+    """Return where somebody must be of whom is only known that they are inside."""
+    return Place(zone.latitude, zone.longitude, zone.radius, moment) if made.inside else None
 
 
-def _doubt(
-    made: Claim, trusted: Place | None, where: Place | None, early: float, zone: Zone, moment: float, rules: Rules
-) -> float:
-    """Return for how much longer a claim must stand, as the source does not say so itself or can not be there yet."""
-    if made.contradicted or made.unlisted:
-        return rules.doubt
-    if where is None and made.inside:
-        return _early(trusted, Place(zone.latitude, zone.longitude, zone.radius, moment), rules)
-    return early
-
-
-def _early(trusted: Place | None, where: Place, rules: Rules) -> float:
+def _early(trusted: Place | None, where: Place | None, rules: Rules) -> float:
     """Return how many seconds too early a place is for somebody who comes from where they are known to have been."""
-    if trusted is None:
+    if trusted is None or where is None:
         return 0.0
     metres = distance(trusted.latitude, trusted.longitude, where.latitude, where.longitude)
     gap = metres - trusted.accuracy - where.accuracy
