@@ -172,7 +172,7 @@ class Dispatch:
         if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature)):
             return _settled(one, "expired", reason)
         try:
-            await self._deliver(lane, one, late=late)
+            remark = await self._deliver(lane, one, late=late)
         except TimeoutError:
             reason = f"no answer within {self._attempt_time_out:g} s"
             once = one.feature is not None and one.feature.momentary
@@ -183,15 +183,16 @@ class Dispatch:
             return self._again(one, str(error))
         except Rejected as error:
             return _settled(one, "rejected", str(error))
-        return _settled(one, "delivered")
+        return _settled(one, "delivered", remark)
 
-    async def _deliver(self, lane: str, one: Leased, *, late: bool) -> None:
+    async def _deliver(self, lane: str, one: Leased, *, late: bool) -> str | None:
         record = self._targets.get(one.target)
         if record is None or record.target is None:
             raise Unavailable(f"the plug-in {one.target} is not open")
         delivery = _delivery(lane, one, self._registry.snapshot, late=late)
         async with asyncio.timeout(self._attempt_time_out), contained(record):
-            await record.target.deliver(delivery)
+            remark: str | None = await record.target.deliver(delivery)
+        return remark
 
     def _again(self, one: Leased, reason: str) -> Settlement:
         wait = delay(one.attempts - 1, FIRST_RETRY, LAST_RETRY)

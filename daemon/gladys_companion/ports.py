@@ -40,8 +40,8 @@ __all__ = [
 class Target(Protocol):
     """Where an event ends."""
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Make it so, and return when that is confirmed.
+    async def deliver(self, delivery: Delivery) -> str | None:
+        """Make it so, and return when that is confirmed; perhaps with a remark, which the event's trace then shows.
 
         Raises:
             Unavailable: not now; the delivery stays pending and is tried again.

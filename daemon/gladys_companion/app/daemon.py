@@ -15,6 +15,8 @@ from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Hindered, Trouble, Wanted
+from gladys_companion.presence.service import PresenceService
+from gladys_companion.resolve import PRESENCE
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
@@ -27,12 +29,13 @@ __all__ = ["Daemon"]
 class Daemon:
     """The running daemon; made by ``open_daemon``. Implements ``web.host.Host``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a daemon, each named at its call
         self,
         config: Config,
         store: SqliteStore,
         registry: Registry,
         intake: Intake,
+        presence: PresenceService,
         *,
         http: ClientSession,
         context: ssl.SSLContext,
@@ -42,8 +45,11 @@ class Daemon:
         self.store = store
         self.registry = registry
         self.intake = intake
+        self.presence = presence
         self.clock = clock
         self.plugins: dict[str, PluginRecord] = {}
+        own = PluginRecord(name=PRESENCE, group="sinks", target=presence, status="open")
+        self.targets: dict[str, PluginRecord] = {PRESENCE: own}  # that are no plug-ins, and always there
         self.discovery: Discovery | None = None
         self.mdns: Mdns | None = None
         self.local: tuple[str, int] | None = None
@@ -71,7 +77,7 @@ class Daemon:
             )
         records = tuple(
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
-            for one in self.plugins.values()
+            for one in (*self.plugins.values(), *(one for one in self.targets.values() if one.status != "open"))
         )
         here = (one for one in self.registry.snapshot.devices.values() if one.away_since is None)
         troubles = tuple(dict.fromkeys(told.says for one in here if (told := self.trouble(one.id))))
@@ -166,6 +172,7 @@ class Daemon:
                         context=self._context,
                         time_to_live=self.config.commands.time_to_live,
                         clock=self.clock,
+                        told_time=self.presence.time.set,
                     )
                     running = group.create_task(self.link.run(), name="link")
                 self._linked.set()

@@ -75,15 +75,16 @@ async def _run_plugins(
             daemon.store,
             daemon.registry,
             daemon.intake,
-            daemon.plugins,
+            {**daemon.plugins, **daemon.targets},
             attempt_time_out=config.commands.attempt_time_out,
             clock=daemon.clock,
         )
-        wakers.append(dispatch.wake)
+        wakers += [dispatch.wake, daemon.presence.watch.noticed]
         daemon.opened.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatch.run(), name="dispatch")
             group.create_task(_retry(dispatch, seen_again), name="retry")
+            group.create_task(daemon.presence.run(), name="presence")
             group.create_task(daemon.discovery.run(), name="discovery")
             for record in daemon.plugins.values():
                 group.create_task(_listen(record, daemon.intake), name=f"listen {record.name}")

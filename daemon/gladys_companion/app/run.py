@@ -19,6 +19,7 @@ from gladys_companion.config import Config
 from gladys_companion.errors import StoreError
 from gladys_companion.intake import Intake
 from gladys_companion.link import tls_context
+from gladys_companion.presence.service import PresenceService
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -61,8 +62,13 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             clock=clock,
         )
         wakers.append(lambda _: intake.changed())
+        presence = PresenceService(store, registry, config, wake=wake, clock=clock)
+        try:
+            await presence.open()  # before the link, so that what comes is judged by all that is known
+        except StoreError as error:
+            log.warning("presence waits for the database", reason=str(error))
         http = await enter(ClientSession())
-        daemon = Daemon(config, store, registry, intake, http=http, context=context, clock=clock)
+        daemon = Daemon(config, store, registry, intake, presence, http=http, context=context, clock=clock)
         service = Service(
             config=config,
             store=store,

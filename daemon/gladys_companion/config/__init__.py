@@ -1,5 +1,6 @@
 """One TOML file into one typed, frozen value; its mistakes are told with file, line, path and the nearest key."""
 
+from gladys_companion.config.complaints import complaints
 from gladys_companion.config.options import (
     Commands,
     Config,
@@ -9,9 +10,12 @@ from gladys_companion.config.options import (
     Link,
     Local,
     Mqtt,
+    PersonOptions,
+    PhoneOptions,
+    Presence,
     Retention,
+    ZoneOptions,
     address,
-    complaints,
     is_loopback,
 )
 from gladys_companion.config.reader import DEFAULT_PATH, Table, decode, load, secret
@@ -26,8 +30,12 @@ __all__ = [
     "Link",
     "Local",
     "Mqtt",
+    "PersonOptions",
+    "PhoneOptions",
+    "Presence",
     "Retention",
     "Table",
+    "ZoneOptions",
     "address",
     "complaints",
     "decode",

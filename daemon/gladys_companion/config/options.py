@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
 __all__ = [
+    "ID",
     "Commands",
     "Config",
     "Discovery",
@@ -18,9 +17,12 @@ __all__ = [
     "Link",
     "Local",
     "Mqtt",
+    "PersonOptions",
+    "PhoneOptions",
+    "Presence",
     "Retention",
+    "ZoneOptions",
     "address",
-    "complaints",
     "is_loopback",
 ]
 
@@ -28,6 +30,8 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Count = Annotated[int, Meta(ge=1, le=100_000_000)]
 Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+ID = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+Id = Annotated[str, Meta(pattern=ID)]
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,12 +88,61 @@ class Gladys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     answer_within: Annotated[float, Meta(gt=0, le=300)] = 10.0
 
 
+class Presence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it takes to be believed to be somewhere: metres and seconds; ``max_speed`` in kilometres per hour."""
+
+    accuracy_gate: Annotated[float, Meta(ge=10, le=10_000)] = 200.0
+    exit_margin: Annotated[float, Meta(ge=0, le=10_000)] = 100.0
+    enter_dwell: Annotated[float, Meta(ge=0, le=3_600)] = 10.0
+    leave_dwell: Annotated[float, Meta(ge=0, le=3_600)] = 60.0
+    max_speed: Annotated[float, Meta(ge=10, le=2_000)] = 360.0
+    stale_after: Annotated[float, Meta(ge=60, le=2_592_000)] = 43_200.0
+    share_friends: bool = False
+    share_zones: bool = False
+    timezone: str = ""
+
+
+class PhoneOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[people.X.phones.Y]``: a thing that somebody carries, by what it calls itself; what is left out may be any."""
+
+    name: str = ""
+    app: Literal["", "owntracks", "overland", "osmand", "traccar", "plus"] = ""
+    user: str = ""
+    device: str = ""
+    key: str = ""
+    features: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+class PersonOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[people.X]``: somebody whose presence matters."""
+
+    name: str = ""
+    home: str = ""
+    gladys_user: str = ""
+    gladys_house: str = ""
+    phones: dict[Id, PhoneOptions] = {}
+
+
+class ZoneOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[zones.X]``: a circle, in degrees and metres. An ``exit_radius`` of 0 is by rule."""
+
+    name: str = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    radius: Annotated[float, Meta(ge=10, le=1_000_000)] = 100.0
+    exit_radius: Annotated[float, Meta(ge=0, le=2_000_000)] = 0.0
+    home: bool = False
+    networks: tuple[str, ...] = ()
+
+
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the home keeps what."""
 
     events_days: Annotated[int, Meta(ge=8, le=36_500)] = 30  # ids are remembered longer than a gateway holds them
     unbound_days: Days = 7
     unbound_per_id: Count = 100
+    positions_days: Days = 30
     history_days: Days = 365
 
 
@@ -128,6 +181,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commands: Commands = Commands()
     mqtt: Mqtt = Mqtt()
     gladys: Gladys = Gladys()
+    presence: Presence = Presence()
+    people: dict[Id, PersonOptions] = {}
+    zones: dict[Id, ZoneOptions] = {}
     retention: Retention = Retention()
     drivers: dict[str, Any] = field(default_factory=lambda: {"virtual": {}, "wled": {}})
     sinks: dict[str, Any] = field(default_factory=dict)
@@ -156,65 +212,3 @@ def address(listen: str) -> tuple[str, int]:
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach the address."""
     return ipaddress.ip_address(host).is_loopback
-
-
-def _listens(listen: str) -> tuple[str | None, str]:
-    """Return the host, or what is wrong with it."""
-    try:
-        return address(listen)[0], ""
-    except ValueError as error:
-        return None, f"{error}."
-
-
-def complaints(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield ``(path, sentence)`` for each value that its type allows and its meaning does not."""
-    host, wrong = _listens(config.local.listen)
-    if host is None:
-        yield "local.listen", wrong
-    elif not is_loopback(host):
-        sentence = f"{host} can be reached by other machines, and the local API has no password yet. "
-        yield "local.listen", sentence + "Use 127.0.0.1, and an SSH tunnel to look at it from elsewhere."
-    if config.mqtt.password_file and not config.mqtt.username:
-        yield "mqtt.password_file", "it needs username beside it."
-    if config.mqtt.ca_certificate and not config.mqtt.tls:
-        yield "mqtt.ca_certificate", "it is used with tls = true only."
-    yield from _complaints_of_gladys(config.gladys)
-    yield from _about_gateway(config.gateway)
-
-
-def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
-    host, wrong = _listens(gateway.listen)
-    if bool(gateway.tls_certificate) != bool(gateway.tls_key):
-        missing = "tls_key" if gateway.tls_certificate else "tls_certificate"
-        yield f"gateway.{missing}", "tls_certificate and tls_key go together: give both, or neither."
-    if host is None:
-        yield "gateway.listen", wrong
-    elif not (is_loopback(host) or gateway.tls_certificate or gateway.behind_proxy):
-        sentence = f"{host} can be reached by other machines, and keys would travel in the clear. "
-        remedy = "Give tls_certificate and tls_key, or set behind_proxy = true when a proxy in front of it speaks TLS."
-        yield "gateway.listen", sentence + remedy
-    for index, proxy in enumerate(gateway.trusted_proxies):
-        try:
-            ipaddress.ip_network(proxy)
-        except ValueError:
-            yield f"gateway.trusted_proxies[{index}]", f"{proxy!r} is not an address or network such as '10.0.0.0/8'."
-    if gateway.public_url and not gateway.public_url.startswith(("https://", "http://")):
-        yield "gateway.public_url", "it must begin with https:// (or http:// on a network of your own)."
-
-
-def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
-    if gladys.api_key_file and not gladys.url:
-        yield "gladys.api_key_file", "it needs url beside it."
-    if not gladys.url:
-        return
-    try:
-        parts = urlsplit(gladys.url)
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
-    if "@" in gladys.url:
-        yield "gladys.url", "it holds a user name or password: leave them out, Gladys wants the API key only."
-    elif parts.scheme not in {"http", "https"} or not parts.hostname:
-        yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
-    elif parts.query or parts.fragment:
-        yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."

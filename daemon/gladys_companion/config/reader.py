@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_origin
 
@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from gladys_companion import systemd
+from gladys_companion.config.complaints import complaints
 from gladys_companion.config.lines import Path as Keys
 from gladys_companion.config.lines import line_of, locate
-from gladys_companion.config.options import Config, complaints
+from gladys_companion.config.options import ID, Config, PersonOptions, PhoneOptions, ZoneOptions
 from gladys_companion.errors import ConfigError
 
 __all__ = ["DEFAULT_PATH", "Table", "decode", "load", "secret"]
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<at>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
+_ID = re.compile(ID)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -140,6 +142,17 @@ def _tables(values: Mapping[str, Any], group: str, source: _Source) -> dict[str,
     return {name: Table(table, (group, name), source) for name, table in values.items()}
 
 
+def _named(values: Mapping[str, Any]) -> Iterator[tuple[Keys, object, type[Struct]]]:
+    """Yield the tables whose names the user chose, the inner ones first, with their type."""
+    for group, type_ in (("people", PersonOptions), ("zones", ZoneOptions)):
+        tables = values.get(group)
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            phones = table.get("phones") if isinstance(table, dict) else None
+            for phone, options in phones.items() if isinstance(phones, dict) else ():
+                yield (group, name, "phones", phone), options, PhoneOptions
+            yield (group, name), table, type_
+
+
 def load(path: Path | None = None) -> Config:
     """Return the configuration; without a path that of ``DEFAULT_PATH``, or the defaults where that does not exist.
 
@@ -156,6 +169,12 @@ def load(path: Path | None = None) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: this is not TOML: {error}.", file=str(path)) from None
     source = _Source(str(path), locate(text))
+    for keys, named, type_ in _named(values):
+        if not _ID.fullmatch(keys[-1]):
+            raise source.error(keys, "such a name has lower-case letters, digits, - and _ only, as in 'anna'.")
+        if not isinstance(named, dict):
+            raise source.error(keys, f"this must be a table: [{'.'.join(keys)}].")
+        decode(Table(named, keys, source), type_)  # a dict's key is in no message of msgspec's
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:

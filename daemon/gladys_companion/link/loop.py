@@ -39,6 +39,10 @@ MOST_FRAME = 26_214_400  # bytes, as the gateway announces
 log = structlog.get_logger(__name__)
 
 
+def _nobody(_: float) -> None:
+    """Tell nobody."""
+
+
 class _TokenAnswer(Struct):
     """What ``GET /instances/access-token`` answers: one or the other."""
 
@@ -85,6 +89,7 @@ class Link:
         time_to_live: seconds after which a command is late, unless its sender asked for less.
         clock: wall and boot time.
         delays: seconds to wait, as ``backoff.delay`` says them.
+        told_time: called with the gateway's time, seconds since the epoch, whenever it tells it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a link, each named at its call
@@ -98,6 +103,7 @@ class Link:
         time_to_live: float = DEFAULT_TTL,
         clock: Clock = SYSTEM,
         delays: Callable[[int, float, float], float] = delay,
+        told_time: Callable[[float], None] = _nobody,
     ) -> None:
         self._pairing = pairing
         self._intake = intake
@@ -107,6 +113,7 @@ class Link:
         self._clock = clock
         self._time_to_live = time_to_live
         self._delays = delays
+        self._told_time = told_time
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
         self._speaks_ours = False
@@ -250,7 +257,10 @@ class Link:
         companion = told.get("companion")
         ours = companion if isinstance(companion, dict) else {}
         time, primary = ours.get("time"), ours.get("primary") is not False
-        offset = round(time - self._clock.now(), 3) if isinstance(time, int | float) else None
+        offset = None
+        if isinstance(time, int | float) and not isinstance(time, bool):
+            offset = round(time - self._clock.now(), 3)
+            self._told_time(time)
         self.state = msgspec.structs.replace(self.state, clock_offset=offset, primary=primary)
         if not primary:
             log.warning("another instance gets this home's messages", instance=self._pairing.instance_id)

@@ -34,9 +34,10 @@ class Reported(Struct, frozen=True, kw_only=True):
 class Present(Struct, frozen=True, kw_only=True):
     """Body of a derived ``presence``: a person came to be in or out of a zone, or nobody knows any more.
 
-    ``since`` when it is so, ``decided`` when that was sure; ``late``: history, which must start nothing. ``home``: the
-    zone is the person's home. ``reason`` in words, without a full stop. ``evidence``: what shows it, by event id.
-    ``zone_in_gladys``: selector of the house or area that the zone was imported from.
+    ``before`` is what was told last of this person and zone. ``since`` when it is so, ``decided`` when that was sure;
+    ``late``: history, which must start nothing. ``home``: the zone is the person's home. ``reason`` in words, without
+    a full stop. ``evidence``: what shows it, by event id. ``zone_in_gladys``: ``house:`` or ``area:`` and the selector
+    that the zone was imported from.
     """
 
     person: str
@@ -45,6 +46,7 @@ class Present(Struct, frozen=True, kw_only=True):
     zone_name: str
     home: bool
     state: Literal["in", "out", "unknown"]
+    before: Literal["in", "out", "unknown"]
     since: float
     decided: float
     late: bool

@@ -35,6 +35,7 @@ __all__ = [
     "Phone",
     "StoredZone",
     "keep_only",
+    "merge_phone",
     "people",
     "person",
     "phone",
@@ -196,6 +197,15 @@ def remove_phone(database: Database, phone_id: str) -> None:
     _forget(database, "phones", [phone_id])
 
 
+def merge_phone(database: Database, phone_id: str, into: str) -> None:
+    """Make a phone that was only seen the one that somebody announced, with all that is known of it."""
+    execute = database.conn.execute
+    execute("UPDATE OR IGNORE positions SET phone = ? WHERE phone = ?", (into, phone_id))
+    execute("UPDATE kept SET phone = ? WHERE phone = ?", (into, phone_id))
+    execute("UPDATE OR IGNORE secrets SET name = ? WHERE owner = 'presence:phones' AND name = ?", (into, phone_id))
+    _forget(database, "phones", [phone_id])
+
+
 def remove_zone(database: Database, zone_id: str) -> None:
     """Forget a zone.
 
@@ -234,7 +244,11 @@ def _forget(database: Database, table: str, ids: Iterable[str]) -> None:
             "DELETE FROM decisions WHERE person = ?",
             "DELETE FROM positions WHERE person = ?",
         ),
-        "phones": ("DELETE FROM positions WHERE phone = ?", "DELETE FROM kept WHERE phone = ?"),
+        "phones": (
+            "DELETE FROM positions WHERE phone = ?",
+            "DELETE FROM kept WHERE phone = ?",
+            "DELETE FROM secrets WHERE owner = 'presence:phones' AND name = ?",
+        ),
         "zones": ("DELETE FROM decisions WHERE zone = ?", "UPDATE people SET home = NULL WHERE home = ?"),
     }
     for statement in (*owned[table], f"DELETE FROM {_checked(table)} WHERE id = ?"):

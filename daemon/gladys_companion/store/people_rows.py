@@ -43,7 +43,7 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Phone(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A thing that a person carries (None: it is nobody's yet), known by what it calls itself; None is any.
+    """A thing that a person carries (None: it is nobody's yet), known by what it calls itself: None is any, "" none.
 
     ``features``: external ids that say whether it is at home. ``devices``: ids of devices that are this thing as mDNS
     sees it. Of origin ``seen``: made by its first message. Times are seconds since the epoch.

@@ -45,7 +45,7 @@ CREATE TABLE phones (              -- what people carry, by the names that it ca
   id TEXT PRIMARY KEY,
   person TEXT,                     -- NULL: nobody's yet
   name TEXT NOT NULL,
-  app TEXT, user TEXT, device TEXT, key_id TEXT, -- NULL: any
+  app TEXT, user TEXT, device TEXT, key_id TEXT, -- NULL: any; empty: none
   features TEXT NOT NULL,          -- JSON: external ids of features that say whether it is at home
   devices TEXT NOT NULL,           -- JSON: ids of devices that are this thing as mDNS sees it
   origin TEXT NOT NULL,            -- toml, user, or seen: made by its first message

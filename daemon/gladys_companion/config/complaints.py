@@ -1,0 +1,98 @@
+"""What is wrong with values that their types allow: one sentence each, with the path of the option."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gladys_companion.config.options import Config, Gateway, Gladys, address, is_loopback
+
+__all__ = ["complaints"]
+
+
+def _listens(listen: str) -> tuple[str | None, str]:
+    """Return the host, or what is wrong with it."""
+    try:
+        return address(listen)[0], ""
+    except ValueError as error:
+        return None, f"{error}."
+
+
+def complaints(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield ``(path, sentence)`` for each value that its type allows and its meaning does not."""
+    host, wrong = _listens(config.local.listen)
+    if host is None:
+        yield "local.listen", wrong
+    elif not is_loopback(host):
+        sentence = f"{host} can be reached by other machines, and the local API has no password yet. "
+        yield "local.listen", sentence + "Use 127.0.0.1, and an SSH tunnel to look at it from elsewhere."
+    if config.mqtt.password_file and not config.mqtt.username:
+        yield "mqtt.password_file", "it needs username beside it."
+    if config.mqtt.ca_certificate and not config.mqtt.tls:
+        yield "mqtt.ca_certificate", "it is used with tls = true only."
+    yield from _complaints_of_gladys(config.gladys)
+    yield from _about_people(config)
+    yield from _about_gateway(config.gateway)
+
+
+def _about_people(config: Config) -> Iterator[tuple[str, str]]:
+    if config.presence.timezone:
+        try:
+            ZoneInfo(config.presence.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            yield "presence.timezone", f"{config.presence.timezone!r} is not a time zone such as 'Europe/Paris'."
+    homes = [name for name, zone in config.zones.items() if zone.home]
+    for name in homes[1:]:
+        yield f"zones.{name}.home", f"{homes[0]} is home already: say whose home this is with home = {name!r} there."
+    for name, zone in config.zones.items():
+        if zone.exit_radius and zone.exit_radius < zone.radius:
+            yield f"zones.{name}.exit_radius", "it is less than the radius: nobody could ever be believed to stay."
+    carried: dict[str, str] = {}
+    for name, person in config.people.items():
+        for phone, options in person.phones.items():
+            at = f"people.{name}.phones.{phone}"
+            if phone in carried:
+                yield at, f"{carried[phone]} has a phone {phone!r} already: choose another word for it."
+            carried[phone] = name
+            if not any((options.app, options.user, options.device, options.key, options.features, options.devices)):
+                yield at, "it says nothing by which the phone is known: user, device, key, features or devices."
+
+
+def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    host, wrong = _listens(gateway.listen)
+    if bool(gateway.tls_certificate) != bool(gateway.tls_key):
+        missing = "tls_key" if gateway.tls_certificate else "tls_certificate"
+        yield f"gateway.{missing}", "tls_certificate and tls_key go together: give both, or neither."
+    if host is None:
+        yield "gateway.listen", wrong
+    elif not (is_loopback(host) or gateway.tls_certificate or gateway.behind_proxy):
+        sentence = f"{host} can be reached by other machines, and keys would travel in the clear. "
+        remedy = "Give tls_certificate and tls_key, or set behind_proxy = true when a proxy in front of it speaks TLS."
+        yield "gateway.listen", sentence + remedy
+    for index, proxy in enumerate(gateway.trusted_proxies):
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            yield f"gateway.trusted_proxies[{index}]", f"{proxy!r} is not an address or network such as '10.0.0.0/8'."
+    if gateway.public_url and not gateway.public_url.startswith(("https://", "http://")):
+        yield "gateway.public_url", "it must begin with https:// (or http:// on a network of your own)."
+
+
+def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
+    if gladys.api_key_file and not gladys.url:
+        yield "gladys.api_key_file", "it needs url beside it."
+    if not gladys.url:
+        return
+    try:
+        parts = urlsplit(gladys.url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if "@" in gladys.url:
+        yield "gladys.url", "it holds a user name or password: leave them out, Gladys wants the API key only."
+    elif parts.scheme not in {"http", "https"} or not parts.hostname:
+        yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
+    elif parts.query or parts.fragment:
+        yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."
