@@ -10,11 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from gladys_companion.config import Config
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, Device, Event, Feature, Sender
 from gladys_companion.plugins import PluginRecord
+from gladys_companion.presence.service import PresenceService
+from gladys_companion.resolve import PRESENCE as PRESENCE_TARGET
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import SqliteStore, open_store
@@ -103,6 +106,7 @@ class Home(Struct):
     clock: SetClock
     lamp: Recorder
     gladys: Recorder
+    presence: PresenceService
 
     def event(self, external_id: str, value: float | None = None, *, age: float = 0.0, **more: Any) -> Event:
         """Return an event as it comes from the gateway, so many seconds old."""
@@ -147,9 +151,17 @@ class Home(Struct):
 
 @asynccontextmanager
 async def open_home(
-    path: Path, *, clock: SetClock | None = None, sinks: Sequence[str] = (), settle_within: float = 0.05
+    path: Path,
+    *,
+    clock: SetClock | None = None,
+    sinks: Sequence[str] = (),
+    settle_within: float = 0.05,
+    config: Config | None = None,
 ) -> AsyncIterator[Home]:
-    """Open a home on a directory; what it was told before is still there when it is opened again."""
+    """Open a home on a directory; what it was told before is still there when it is opened again.
+
+    Presence takes what it is told, and by itself looks at nothing: a test says when that is due.
+    """
     clock = clock or SetClock()
     lamp, gladys = Recorder(), Recorder()
     records = {
@@ -167,12 +179,16 @@ async def open_home(
         intake = Intake(
             store, registry.plan, lambda: registry.snapshot, wake=wake, settle_within=settle_within, clock=clock
         )
+        presence = PresenceService(store, registry, config or Config(), wake=wake, clock=clock)
+        records[PRESENCE_TARGET] = PluginRecord(name=PRESENCE_TARGET, group="sinks", target=presence, status="open")
         dispatch = Dispatch(store, registry, intake, records, attempt_time_out=0.5, clock=clock)
         woken += [dispatch.wake, lambda _: intake.changed()]
         await registry.use_targets(sinks)
         await registry.put_device(PHONE, [PRESENCE, NOTE])
         await registry.put_device(LAMP, [ON, BRIGHTNESS, BELL, LOCK])
+        if config is not None:
+            await presence.open()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(dispatch.run())
-            yield Home(store, registry, intake, dispatch, clock, lamp, gladys)
+            yield Home(store, registry, intake, dispatch, clock, lamp, gladys, presence)
             task.cancel()

@@ -44,6 +44,18 @@ async def test_the_past_is_kept_once(tmp_path: Path) -> None:
         assert last == [(7.0,)]
 
 
+async def test_the_past_is_no_repetition_of_the_present(tmp_path: Path) -> None:
+    """What comes late and says what is so now as well belongs into the history, where it was something else between."""
+    async with open_home(tmp_path) as home:
+        now = home.clock.now()
+        await home.intake.take(told(home, BRIGHTNESS.external_id, 5.0))
+        await home.intake.take(told(home, BRIGHTNESS.external_id, 5.0, at=now - 100))
+        assert await home.rows(VALUES, BRIGHTNESS.external_id) == [(now - 100, 5.0), (now, 5.0)]
+        assert await home.rows("SELECT value_at FROM features WHERE external_id = ?", BRIGHTNESS.external_id) == [
+            (now,)
+        ]
+
+
 async def test_a_shared_device_is_known_as_such_until_it_is_not(tmp_path: Path) -> None:
     """What Gladys was given outlasts a restart, and ends with the device or when it is taken back."""
     async with open_home(tmp_path) as home:

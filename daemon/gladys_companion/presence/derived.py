@@ -21,20 +21,26 @@ from gladys_companion.store.people import Person, Phone, StoredZone
 
 __all__ = [
     "AWAY",
+    "MDNS",
     "UNKNOWN",
     "Cause",
+    "caused",
     "described_person",
     "described_phone",
+    "event_of",
+    "evidence_id",
     "is_news",
     "located",
     "person_device_id",
     "presence_event",
     "reading_events",
+    "shown",
     "standing_events",
     "zone_name",
 ]
 
 _NAMESPACE = uuid.UUID("5f0c7f0e-6f35-4a3c-9d0c-6f1b1c6f2a11")
+MDNS = "mdns#"  # how ids of evidence begin that came with no event
 AWAY = "away"
 UNKNOWN = "unknown"
 _PHONE_PARTS = ("battery", "charging", "connection", "wifi")
@@ -51,6 +57,16 @@ class Cause(NamedTuple):
     deadline: float
     overdue: float
     boot: str
+
+
+def event_of(evidence: str) -> str | None:
+    """Return the id of the event that evidence came with; None where it came with none."""
+    return None if evidence.startswith(MDNS) else evidence.partition("#")[0]
+
+
+def evidence_id(event_id: str, number: int) -> str:
+    """Return what a piece of evidence is known by, the how many-eth it is of its event from 0 on."""
+    return f"{event_id}#{number}" if number else event_id
 
 
 def _id(*parts: object) -> str:
@@ -112,6 +128,18 @@ def _state(
     )
 
 
+def shown(decision: Decision) -> tuple[str, ...]:
+    """Return the ids of the events that show it, and what else does."""
+    return tuple(dict.fromkeys(event_of(one) or one for one in decision.evidence))
+
+
+def caused(cause: Cause, decision: Decision) -> Cause:
+    """Return what a decision is derived from: where only time passed, the newest event that shows it."""
+    if cause.id is not None:
+        return cause
+    return cause._replace(id=next((found for one in reversed(decision.evidence) if (found := event_of(one))), None))
+
+
 def presence_event(
     decision: Decision, before: State, person: Person, zone: StoredZone, cause: Cause, *, home: bool
 ) -> Event:
@@ -129,7 +157,7 @@ def presence_event(
         decided=decision.decided,
         late=decision.late,
         reason=decision.reason,
-        evidence=decision.evidence,
+        evidence=shown(decision),
         source=decision.source,
         gladys_user=person.gladys_user,
         gladys_house=person.gladys_house,
@@ -144,7 +172,7 @@ def presence_event(
         deadline=cause.overdue if decision.late else cause.deadline,
         boot=cause.boot,
         dated=True,
-        cause=cause.id or (decision.evidence[-1] if decision.evidence else None),
+        cause=cause.id,
         body=msgspec.json.encode(body).decode(),
     )
 

@@ -176,10 +176,11 @@ class Ledger:
         home = home_of(person, self.books.zones)
         for one in result.decisions:
             here = home is not None and one.zone == home.id
-            event = derived.presence_event(one, before, person, zones[one.zone], cause, home=here)
+            event = derived.presence_event(one, before, person, zones[one.zone], derived.caused(cause, one), home=here)
             self.record(event)
             fields = {name: getattr(one, name) for name in Decided.__struct_fields__ if hasattr(one, name)}
-            whereabouts.add_decision(self.database, Decided(**fields, event=event.id, known_at=self.now))
+            fields |= {"event": event.id, "known_at": self.now, "evidence": derived.shown(one)}
+            whereabouts.add_decision(self.database, Decided(**fields))
         events = derived.standing_events(
             result.decisions,
             state,
@@ -187,7 +188,7 @@ class Ledger:
             home=home,
             word=derived.zone_name(state, self.books.zones, home),
             newest=self._changed_at(f"{derived.person_device_id(person.id)}:home"),
-            cause=cause,
+            cause=derived.caused(cause, result.decisions[-1]),
         )
         for event in events:
             self.record(event)

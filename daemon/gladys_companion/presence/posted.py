@@ -69,7 +69,7 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
     for number, fix in enumerate(told.fixes):
         row = _row(fix, phone, received_at, event.id)
         if whereabouts.add_position(database, row, dated=fix.dated):
-            fresh.append(_Fresh(f"{event.id}:{number}" if number else event.id, fix, row))
+            fresh.append(_Fresh(derived.evidence_id(event.id, number), fix, row))
             for reading in derived.reading_events(phone, fix, cause):
                 ledger.record(reading)
     if person is None:
@@ -172,9 +172,8 @@ def met(ledger: Ledger, phone: Phone, device_id: str, at: float) -> None:
     home = home_of(person, ledger.books.zones) if person is not None else None
     if person is None or home is None:
         return
-    hint = Hint(
-        id=f"{device_id}@{at:.0f}", source=phone.id, at=at, received_at=at, zone=home.id, present=True, kind="near"
-    )
+    known_by = f"{derived.MDNS}{device_id}@{at:.0f}"
+    hint = Hint(id=known_by, source=phone.id, at=at, received_at=at, zone=home.id, present=True, kind="near")
     ledger.observe(person, [hint], ledger.cause())
     _heard(ledger.database, phone, at)
 

@@ -69,4 +69,12 @@ def prune(database: Database, keep: Retention, *, now: float, elapsed: float, bo
         "FROM features f CROSS JOIN history h ON h.feature = f.id AND h.at < ? LIMIT ?)",
         (now - keep.history_days * DAY, most),
     ).rowcount
+    deleted += execute(
+        "DELETE FROM positions WHERE (phone, key, at) IN (SELECT phone, key, at FROM positions WHERE at < ? LIMIT ?)",
+        (now - keep.positions_days * DAY, most),
+    ).rowcount
+    deleted += execute(
+        "DELETE FROM decisions WHERE event IN (SELECT event FROM decisions WHERE known_at < ? LIMIT ?)",
+        (now - keep.history_days * DAY, most),
+    ).rowcount
     return deleted

@@ -209,10 +209,12 @@ def _repeats(connection: sqlite3.Connection, event: Event, feature: Feature) -> 
     if event.dated and _is_history(connection, event.at, value, text, feature):
         return True
     known = connection.execute(
-        "SELECT value, text, value_event FROM features WHERE external_id = ? AND value_event IS NOT NULL",
+        "SELECT value, text, value_event, value_at FROM features WHERE external_id = ? AND value_event IS NOT NULL",
         (feature.external_id,),
     ).fetchone()
     if feature.momentary or known is None or known[:2] != (value, text):
+        return False
+    if event.dated and event.at < known[3]:  # it was so before, too
         return False
     connection.execute(
         "UPDATE deliveries SET state = 'verified' WHERE event = ? AND target = ? AND state = 'delivered'",
