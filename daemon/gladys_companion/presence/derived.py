@@ -194,7 +194,7 @@ def standing_events(
     person: Person,
     home: StoredZone | None,
     word: str,
-    newest: float,
+    newest: tuple[float, float],
     cause: Cause,
 ) -> tuple[Event, ...]:
     """Return what a person's features become by decisions.
@@ -207,7 +207,7 @@ def standing_events(
         person: whose they are.
         home: the zone that is their home.
         word: where they are now, in one word.
-        newest: when ``home`` last changed; what is so now must not be older, or it would be history only.
+        newest: when ``home`` and ``zone`` last changed: what is so now must not be older, or it would be history only.
         cause: what they are derived from.
     """
     device_id = person_device_id(person.id)
@@ -216,13 +216,14 @@ def standing_events(
         if home is None or one.zone != home.id or one.state == UNKNOWN:
             continue
         now = is_news(one, after)
-        at = one.since if not now else max(one.decided, newest) if one.late else one.decided
+        at = one.since if not now else max(one.decided, newest[0]) if one.late else one.decided
         event = _state(f"{device_id}:home", float(one.state == "in"), None, at, cause, one.decided, late=one.late)
         found.append(structs.replace(event, dated=one.late or not now))
     news = [one for one in decisions if is_news(one, after)]
     if news:
         late = all(one.late for one in news)
         at = max(one.decided for one in news) or cause.now
+        at = max(at, newest[1]) if late else at
         event = _state(f"{device_id}:zone", None, word, at, cause, news[-1].zone, late=late)
         found.append(structs.replace(event, dated=late))
     return tuple(found)

@@ -181,13 +181,14 @@ class Ledger:
             fields = {name: getattr(one, name) for name in Decided.__struct_fields__ if hasattr(one, name)}
             fields |= {"event": event.id, "known_at": self.now, "evidence": derived.shown(one)}
             whereabouts.add_decision(self.database, Decided(**fields))
+        device_id = derived.person_device_id(person.id)
         events = derived.standing_events(
             result.decisions,
             state,
             person=person,
             home=home,
             word=derived.zone_name(state, self.books.zones, home),
-            newest=self._changed_at(f"{derived.person_device_id(person.id)}:home"),
+            newest=(self._changed_at(f"{device_id}:home"), self._changed_at(f"{device_id}:zone")),
             cause=derived.caused(cause, result.decisions[-1]),
         )
         for event in events:
