@@ -7,6 +7,8 @@ more than the program's own dependencies is imported inside its command.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +20,7 @@ from gladys_companion.cli.serve import serve
 from gladys_companion.sim._device import SimulatedDevice
 from gladys_companion.sim._shelly_rpc import KINDS
 from gladys_companion.sim.elgato import ElgatoLight, open_elgato
+from gladys_companion.sim.hue import HueBridge, open_hue
 from gladys_companion.sim.shelly_gen1 import Shelly as ShellyGen1
 from gladys_companion.sim.shelly_gen1 import open_shelly_gen1
 from gladys_companion.sim.shelly_gen2 import Shelly as ShellyGen2
@@ -127,6 +130,27 @@ def elgato(**options: Any) -> None:
         return f"{'on' if now['on'] else 'off'}, brightness {now['brightness']} of 100, {shines}"
 
     show(open_elgato, greeting=greeting, state=state, **options)
+
+
+@sim.command()
+@located(mac="0017880a1b2c", name="Hue Bridge")
+def hue(**options: Any) -> None:
+    """Run a Hue bridge with lamps and sensors, announced by mDNS on the network of --host only; prints its lamps.
+
+    Its round button is always pressed, so that it can be paired at any time. Needs the package cryptography.
+    """
+    if importlib.util.find_spec("cryptography") is None:
+        raise click.UsageError("It makes a certificate of its own, which needs a package: `pip install cryptography`.")
+
+    def greeting(bridge: HueBridge) -> str:
+        bridge.press_link_button(math.inf)
+        return f"{bridge.name} ({bridge.mac}) is a bridge at https://{bridge.address}:{bridge.port}/api/config"
+
+    def state(bridge: HueBridge) -> str:
+        lights = [one for one in bridge.resources.values() if one["type"] == "light"]
+        return ", ".join(f"{one['metadata']['name']} {'on' if one['on']['on'] else 'off'}" for one in lights)
+
+    show(open_hue, greeting=greeting, state=state, **options)
 
 
 def shelly(command: Callable[P, None]) -> Callable[P, None]:
