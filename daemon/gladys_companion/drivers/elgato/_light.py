@@ -58,7 +58,7 @@ async def open_light(device: Device, answer_within: float, secrets: Secrets) -> 
 
 
 class Light:
-    """What ``open_light`` yields. Hold ``turn`` for ``set``: what is asked meanwhile would tell what was before."""
+    """What ``open_light`` yields."""
 
     def __init__(self, device: Device, mac: str, client: Elgato, answer_within: float, secrets: Secrets) -> None:
         self._where = f"{device.name} ({device.address}:{device.port})"
@@ -66,7 +66,6 @@ class Light:
         self._client = client
         self._answer_within = answer_within
         self._secrets = secrets
-        self.turn = asyncio.Lock()
         self._ranges: Ranges | None = None
         self._chosen: Chosen | None = None
 
@@ -89,7 +88,7 @@ class Light:
         Raises:
             Unavailable, Rejected: as ``able``.
         """
-        async with self.turn, self._asking():
+        async with self._asking():
             await self._recognise()
             return self._values(await self._client.state())
 
