@@ -544,6 +544,20 @@ async def test_statuses(bridge: HueBridge, home: Home, status: int, error: type[
         await home.driver.deliver(delivery(device, "on", 0))
 
 
+async def test_a_busy_bridge_is_left_in_peace(bridge: HueBridge, home: Home) -> None:
+    """One that is asked whether it is there and says that it has no time is there, and is not read anew."""
+    device = await home.pair(bridge)
+    home.driver.follow(device)
+    await take(home.driver.events(), 2)
+    bridge.refuse(503)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.0):  # three times check_every
+            await bridge.until(lambda one: one.listeners == 0)
+    assert home.driver.trouble(device.id) is None
+    with pytest.raises(Unavailable, match="HTTP status 503"):
+        await home.driver.deliver(delivery(device, "on", 0))
+
+
 async def test_any_member_may_be_nonsense(bridge: HueBridge, home: Home) -> None:
     """Whatever a bridge answers in place of one member, the driver drives the lamp or says why not, nothing else."""
     home.driver.follow(await home.pair(bridge))

@@ -34,6 +34,7 @@ __all__ = ["Bridge", "Ear", "Pairing", "Spot", "host_of", "judged", "open_bridge
 NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 FORBIDDEN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 LATER = frozenset({HTTPStatus.MULTI_STATUS, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 NAMED = frozenset({ResourceTypes.DEVICE, ResourceTypes.ROOM, ResourceTypes.ZONE})
 CONNECTIONS = {"limit_per_host": 3, "keepalive_timeout": 30.0}  # a bridge refuses more than three at a time
@@ -134,7 +135,7 @@ class Bridge:
                     async with asyncio.timeout_at(check_at):
                         chunk = await self._stream.content.readany()
                 if chunk is None:
-                    await self.client.request("get", "clip/v2/resource/bridge")
+                    await self._check()
                     check_at = loop.time() + check_every
                     continue
                 if not chunk:
@@ -175,6 +176,13 @@ class Bridge:
         with judged(self.spot):
             told = {part.component: self._value(part) for part in parts}
         return {component: number for component, number in told.items() if number is not None}
+
+    async def _check(self) -> None:
+        try:
+            await self.client.request("get", "clip/v2/resource/bridge")
+        except Refused as error:
+            if error.status not in BUSY:  # who says so is there, and to read everything again would not help it
+                raise
 
     def _value(self, part: Part) -> float | None:
         resource = self.client.find(part.rtype, part.rid)

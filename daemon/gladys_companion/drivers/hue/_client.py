@@ -7,6 +7,7 @@ bridge every minute to see whether it is there.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -100,11 +101,16 @@ class Client(HueBridgeV2):  # type: ignore[misc]
             TimeoutError: it was not whole within the client's time.
         """
         async with asyncio.timeout(self._answer_within), self.create_request(method, path, **options) as response:
-            if response.status >= HTTPStatus.BAD_REQUEST and "json" not in response.content_type:
-                raise Refused(response.status, "")
-            body = await response.json(content_type=None)
-        if response.status >= HTTPStatus.BAD_REQUEST or body["errors"]:
-            raise Refused(response.status, _words(body["errors"]))
+            failed, text = response.status >= HTTPStatus.BAD_REQUEST, await response.text()
+        try:
+            body = json.loads(text)
+            says = _words(body["errors"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            if not failed:
+                raise
+            says = ""  # a busy bridge may say so in HTML
+        if failed or body["errors"]:
+            raise Refused(response.status, says)
         found: list[dict[str, Any]] = body["data"]
         return found
 

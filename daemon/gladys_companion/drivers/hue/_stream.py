@@ -25,8 +25,9 @@ class Stream:
             TypeError, LookupError: the JSON is not a bridge's.
         """
         self._buffer += chunk
-        *lines, rest = self._buffer.split(b"\n")
-        self._buffer = bytearray(rest)
+        lines: list[bytearray] = []
+        if b"\n" in chunk:
+            *lines, self._buffer = self._buffer.split(b"\n")
         found: list[tuple[str, dict[str, Any]]] = []
         for line in lines:
             if not line.strip():
