@@ -187,6 +187,8 @@ class Tasmota:
                     await self._heard(command, message.payload.decode(errors="replace"))
             finally:
                 self._client, self.connected = None, False
+                with suppress(MqttError):  # as before a restart; where power is lost, the broker does
+                    await client.publish(will.topic, will.payload, qos=0, retain=True, timeout=1)
                 await self._changed()
 
     async def _heard(self, command: str, argument: str) -> None:

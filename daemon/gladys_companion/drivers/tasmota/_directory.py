@@ -17,7 +17,7 @@ from gladys_companion.mqtt import Message
 
 __all__ = ["Directory"]
 
-MOST_ANNOUNCED = 500  # of which the discovery takes no more either
+MOST_ANNOUNCED = 2_000  # far more than a home has; a broker may hold anything
 
 log = structlog.get_logger(__name__)
 
