@@ -126,6 +126,42 @@ async def test_presses_are_told_each_time_and_sent_once(there: tuple[Kettle, Mqt
 
 
 @needs("mosquitto")
+async def test_what_the_broker_kept_is_no_press_and_no_answer(there: tuple[Kettle, MqttDriver], broker: Broker) -> None:
+    """A retained press is one of yesterday; a retained state is the last one known, and confirms no command."""
+    one, driver = there
+    async with broker.client("yesterday") as yesterday:
+        await yesterday.publish("kettle/button", b"1", qos=1, retain=True)
+    one.on, one.deaf = "ON", True
+    await one.tell()
+    driver.follow(DEVICE)
+    await until(lambda: driver.connection(DEVICE.id) is not None)
+    with pytest.raises(Unavailable, match="said nothing on kettle/state"):
+        await deliver(driver, "on", 1)
+    await one.press()
+    one.note = "the last"
+    await one.tell()
+    events, seen = driver.events(), []
+    async with asyncio.timeout(20):
+        while (event := await anext(events)).text != "the last":
+            seen.append(event.external_id)
+    assert seen.count("mqtt:kettle:button") == 1
+    assert "mqtt:kettle:on" in seen
+
+
+@needs("mosquitto")
+async def test_one_that_says_nothing_where_nothing_changes(there: tuple[Kettle, MqttDriver]) -> None:
+    """What it said before holds: a command for what it is already is delivered, another one is not."""
+    one, driver = there
+    driver.follow(DEVICE)
+    await until(lambda: driver.connection(DEVICE.id) is not None)
+    await deliver(driver, "on", 1)
+    one.deaf = True
+    await deliver(driver, "on", 1)
+    with pytest.raises(Unavailable, match="said nothing on kettle/state"):
+        await deliver(driver, "on", 0)
+
+
+@needs("mosquitto")
 async def test_what_can_not_be_read_is_shown_and_passes(there: tuple[Kettle, MqttDriver]) -> None:
     """Nonsense is a trouble that names topic and place, with the device reached all the same."""
     one, driver = there

@@ -74,10 +74,10 @@ class MqttDriver(BrokerDriver[Session]):
             one.component for one in table.features if templates.feature_of(device, one, writable=False).momentary
         }
 
-        def told(feature: MqttFeature, value: templates.Value) -> None:
+        def told(feature: MqttFeature, value: templates.Value, kept: bool) -> None:  # noqa: FBT001 - its name says it
             if feature.component not in presses:
                 following.tell({feature.component: value})
-            elif not isinstance(value, str):
+            elif not isinstance(value, str) and not kept:  # a press that the broker kept is one of yesterday
                 following.happened(feature.component, value)
             self._say_offline(session, following)
 

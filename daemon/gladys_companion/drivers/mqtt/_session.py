@@ -16,7 +16,8 @@ __all__ = ["Session"]
 
 LARGEST = 262_144  # bytes of a payload; a device's are a few hundred
 
-Told = Callable[[MqttFeature, templates.Value], None]
+Told = Callable[[MqttFeature, templates.Value, bool], None]
+"""Is called with what the broker kept (True) or the device says now (False)."""
 
 
 class Session:
@@ -66,7 +67,7 @@ class Session:
             self._available(text.strip(), before)
         for feature in self.table.features:
             if feature.state_topic == message.topic.value:
-                self._state(feature, text, before)
+                self._state(feature, text, before, kept=bool(message.retain))
         self._heard.set()
 
     def _available(self, word: str, before: Trouble | None) -> None:
@@ -80,7 +81,7 @@ class Session:
         if self.offline != was:
             self._changed()
 
-    def _state(self, feature: MqttFeature, text: str, before: Trouble | None) -> None:
+    def _state(self, feature: MqttFeature, text: str, before: Trouble | None, *, kept: bool) -> None:
         try:
             value = templates.read_value(feature, text)
         except ProtocolError as error:
@@ -89,8 +90,9 @@ class Session:
                 topic, f"What {self._name} says on {topic} can not be read. {error} See [drivers.mqtt].", before
             )
             return
-        self._says[feature.component] = value
-        self._told(feature, value)
+        if not kept:  # what the broker kept is from before any command
+            self._says[feature.component] = value
+        self._told(feature, value, kept)
 
     @property
     def fault(self) -> Trouble | None:
@@ -115,18 +117,22 @@ class Session:
         if momentary:
             await self._broker.publish_once(feature.command_topic, payload)
             return
-        self._says.pop(feature.component, None)
+        said = self._says.pop(feature.component, None)
         await self._broker.publish(feature.command_topic, payload)
         if feature.state_topic:
-            await self._until(feature, value)
+            await self._until(feature, value, said)
 
-    async def _until(self, feature: MqttFeature, value: templates.Value) -> None:
+    async def _until(self, feature: MqttFeature, value: templates.Value, before: templates.Value | None) -> None:
+        """Wait for its word; many devices say nothing where nothing changes, and what it said before holds then."""
         try:
             async with asyncio.timeout(self._answer_within):
                 while self._says.get(feature.component) != value:
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
+            if before == value and feature.component not in self._says and not self.offline:
+                self._says[feature.component] = value
+                return
             said: Mapping[str, templates.Value] = self._says
             now = said.get(feature.component)
             heard = f"says {now}" if now is not None else f"said nothing on {feature.state_topic}"
