@@ -338,11 +338,15 @@ async def test_it_is_built_of_other_things(broker: Broker) -> None:
     """A device that announces itself anew is found again, described as it is now, and listened to."""
     async with open_device(broker, Shape(relays=1)) as device, open_driver(broker) as driver:
         events, devices = driver.events(), driver.discover()
-        await next_found(devices)
+        first = await next_found(devices)
         driver.follow(found())
         await take(events, {"power:1": 0})
         await device.rebuild(Shape(relays=2))
-        await next_found(devices)
+        second = await next_found(devices)
+        assert first.seen_at != second.seen_at  # which has it described again
+        await device.announce()
+        third = await next_found(devices)
+        assert (third.id, third.seen_at != second.seen_at) == (first.id, True)
         assert [feature.name for feature in await driver.describe(found())] == ["Power", "salon 2"]
         await take(events, {"power:2": 0})
         await device.publish(f"tasmota/discovery/{MAC.upper()}/config", b"", retain=True)
