@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,13 +21,15 @@ from zeroconf.asyncio import AsyncZeroconf
 from gladys_companion.app import open_daemon
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Config as Settings
-from gladys_companion.config import Discovery, Local, Mqtt
+from gladys_companion.config import Discovery, Local, Mqtt, load
 from gladys_companion.drivers.tasmota import PLUGIN, Config, TasmotaDriver
 from gladys_companion.errors import ConfigError, Rejected, Unavailable
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, report
+from gladys_companion.plugins import configure
 from gladys_companion.ports import Kit
 from gladys_companion.sim.conformance import MemorySecrets
 from gladys_companion.sim.tasmota import Shape, Tasmota, open_tasmota
+from tests.command_line import run_here
 from tests.mosquitto import Broker, open_broker, open_listener
 
 pytestmark = pytest.mark.needs("mosquitto")
@@ -435,3 +438,21 @@ async def test_the_whole_way(broker: Broker, tmp_path: Path) -> None:
         await until(lambda: devices.snapshot.devices[f"tasmota:{MAC}"].away_since is None)
         await broker.stop()
         await until(lambda: any(one.reason and "broker" in one.reason for one in daemon.vitals().plugins))
+
+
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
+    """What the reference shows decodes."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "driver-tasmota.md"
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    path = tmp_path / "config.toml"
+    path.write_text(example)
+    settings = load(path)
+    assert settings.mqtt.username == "companion"
+    assert configure("drivers", settings.drivers)["tasmota"].config == Config()
+
+
+@pytest.mark.parametrize("wrong", [("--broker", "here"), ("--mac", "here"), ("--kind", "car")])
+def test_a_simulated_one_that_can_not_be(wrong: tuple[str, str]) -> None:
+    """The command says which option is wrong, and ends as one that was typed wrongly."""
+    ended = run_here("sim", "tasmota", *wrong)
+    assert (ended.code, wrong[1] in ended.err) == (64, True), ended.err
