@@ -12,7 +12,8 @@ from pyhap.accessory import Accessory
 
 from gladys_companion.drivers.homekit import Config
 from gladys_companion.errors import Rejected, Unavailable
-from tests.hap_accessories import Hap, HapPython, bridge, open_hap_python
+from tests.hap import Hap
+from tests.hap_accessories import HapPython, bridge, open_hap_python
 from tests.hap_home import HapHome, open_hap_home
 from tests.hap_nodejs import open_hap_nodejs
 

@@ -18,7 +18,7 @@ from aiohomekit.http.response import HttpResponse
 __all__ = ["Nonsense", "Wire", "open_wire"]
 
 LARGEST_ANSWER = 2 << 20  # bytes; a bridge with 150 accessories tells a third of it
-READ_AT_ONCE = 1 << 14  # bytes; a read handles about a hundred events at the most
+READ_AT_ONCE = 1 << 13  # bytes; a read handles about fifty events at the most
 FRAME, LENGTH, TAG = 1024, 2, 16  # bytes of a frame's text, of the length before it and of the proof behind
 MOST_EVENTS, IN_SECONDS = 100, 0.05  # beyond it nothing is read for a while: who floods waits
 
