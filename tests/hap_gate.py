@@ -103,8 +103,9 @@ async def stop_accepting(server: asyncio.Server) -> None:
 
     Python 3.11 loses a connection, unclosed, that was accepted just before its server is closed.
     """
-    for listener in server.sockets:
-        asyncio.get_running_loop().remove_reader(listener.fileno())
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets if isinstance(loop, asyncio.SelectorEventLoop) else ():
+        loop.remove_reader(listener.fileno())
     for _ in range(5):
         await asyncio.sleep(0)
 

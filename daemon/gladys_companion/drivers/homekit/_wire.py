@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohomekit.crypto import ChaCha20Poly1305Decryptor, ChaCha20Poly1305Encryptor
 from aiohomekit.crypto.chacha20poly1305 import PACK_NONCE, DecryptionError
@@ -104,8 +105,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.BaseProtocol``."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio promises it of TCP
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # as of TCP; uvloop's have no class in common with it
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's own
         """See ``asyncio.BufferedProtocol``."""
