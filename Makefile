@@ -32,6 +32,8 @@ check: $(VENV) $(LINT)
 
 bench: $(VENV)
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.commands
+	@$(BIN)/python -m bench.devices
 
 torture: $(VENV)
 	$(BIN)/python -m pytest -m torture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -62,6 +63,7 @@ class Avahi:
         self._path = path
         self._network = network
         self._services = path / "services"
+        self._changes = 0
         self._environment = {
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={path}/bus",
             "LC_ALL": "C",
@@ -74,6 +76,8 @@ class Avahi:
         text = SERVICE.format(name=escape(name), type=service_type, port=port, txt=entries)
         draft = self._path / "draft"
         draft.write_text(text, encoding="utf-8")
+        self._changes += 1  # a file of the same second is to Avahi the same file
+        os.utime(draft, (self._changes, self._changes))
         draft.rename(self._services / f"{name}.service")
 
     def withdraw(self, name: str) -> None:

@@ -1,15 +1,10 @@
-"""Real HomeKit accessories that are not of our making, each behind a gate: here those of HAP-python, in a thread.
-
-A test reads the truth from them, changes it by hand, and lets them lose their pairing. Nothing is announced but by
-``announced``, on loopback.
-"""
+"""Real HomeKit accessories that are not of our making, each behind a gate: those of HAP-python, in a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,15 +15,11 @@ from pyhap.accessory import Accessory, Bridge
 from pyhap.accessory_driver import AccessoryDriver, AccessoryMDNSServiceInfo
 from pyhap.hap_event import create_hap_event
 from pyhap.service import Service as PyhapService
-from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from gladys_companion.model import Device, Service
-from tests.hap_gate import Gate, open_gate
+from tests.hap import PIN, Hap, any_mac, id_text
+from tests.hap_gate import open_gate, stop_accepting
 
-__all__ = ["PIN", "Hap", "announced", "bridge", "device_of", "everything", "id_text", "open_hap_python", "service_of"]
-
-PIN = "031-45-154"
-TYPE = "_hap._tcp.local."
+__all__ = ["HapPython", "bridge", "everything", "open_hap_python"]
 
 T = TypeVar("T")
 
@@ -42,90 +33,6 @@ def padded(number: int) -> bytes:
 hap_handler.long_to_bytes = hsrp.long_to_bytes = padded
 
 Build = Callable[["AccessoryDriver", str], "Accessory"]
-
-
-class Hap(ABC):
-    """An accessory and the gate to it. ``mac`` is its id as 12 hex digits."""
-
-    def __init__(self, mac: str, name: str, port: int) -> None:
-        self.mac = mac
-        self.name = name
-        self.port = port
-        self.gate: Gate
-
-    @abstractmethod
-    async def id_of(self, service: str, characteristic: str) -> tuple[int, int]:
-        """Return the ids of the first such characteristic."""
-
-    @abstractmethod
-    async def truth(self, aid: int, iid: int) -> dict[str, Any]:
-        """Return the values of all characteristics of the service that has this one, by name (``CurrentPosition``)."""
-
-    @abstractmethod
-    async def set(self, service: str, characteristic: str, value: object) -> None:
-        """Change the first such characteristic, as a hand at the device does."""
-
-    @abstractmethod
-    async def press(self, presses: int) -> None:
-        """Press its first button: 0 is once, 1 is twice, 2 is long."""
-
-    @abstractmethod
-    async def behave(self, how: str) -> None:
-        """Have locks, doors and covers be ``prompt``, ``slow`` (they begin to move and go on) or ``jammed``."""
-
-    @abstractmethod
-    async def flood(self, number: int) -> int:
-        """Tell so many changes of a lamp's brightness as fast as it can; return the last one."""
-
-    @abstractmethod
-    async def forget(self) -> None:
-        """Lose every pairing, as a reset does."""
-
-    @abstractmethod
-    async def txt(self) -> dict[str, str]:
-        """Return what it wants to be announced now."""
-
-
-def id_text(mac: str) -> str:
-    """Return 12 hex digits as HomeKit writes them."""
-    return ":".join(mac[start : start + 2] for start in range(0, 12, 2)).upper()
-
-
-def device_of(hap: Hap) -> Device:
-    """Return the device, where its gate is now."""
-    device_id = f"homekit:{hap.mac}"
-    return Device(id=device_id, driver="homekit", name=hap.name, address="127.0.0.1", port=hap.gate.port)
-
-
-async def service_of(hap: Hap) -> Service:
-    """Return its announcement as discovery sees it."""
-    host = f"{hap.mac}.local."
-    addresses = ("127.0.0.1",)
-    return Service(type=TYPE, name=hap.name, host=host, addresses=addresses, port=hap.gate.port, txt=await hap.txt())
-
-
-@asynccontextmanager
-async def announced(hap: Hap, zeroconf: AsyncZeroconf) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Announce it, where and what it is now; yields what announces it anew, and withdraws it in the end."""
-
-    async def info() -> AsyncServiceInfo:
-        return AsyncServiceInfo(
-            TYPE,
-            f"{hap.name}.{TYPE}",
-            parsed_addresses=["127.0.0.1"],
-            port=hap.gate.port,
-            properties=await hap.txt(),
-            server=f"{hap.mac}.local.",
-        )
-
-    async def update() -> None:
-        await (await zeroconf.async_update_service(await info()))
-
-    await (await zeroconf.async_register_service(await info()))
-    try:
-        yield update
-    finally:
-        await (await zeroconf.async_unregister_service(await info()))
 
 
 def everything(driver: AccessoryDriver, name: str) -> Accessory:
@@ -269,9 +176,10 @@ class HapPython(Hap):
 
 @asynccontextmanager
 async def open_hap_python(
-    directory: Path, *, build: Build = everything, name: str = "Everything", mac: str = "a8032ab12345"
+    directory: Path, *, build: Build = everything, name: str = "Everything", mac: str = ""
 ) -> AsyncIterator[HapPython]:
-    """Run HAP-python's accessory, unpaired, with the PIN 031-45-154."""
+    """Run HAP-python's accessory, unpaired, with the PIN 031-45-154; its id is any unless it is given."""
+    mac = mac or any_mac()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="HAP-python")
     thread.start()
@@ -291,8 +199,11 @@ async def open_hap_python(
         return driver
 
     async def stop(driver: AccessoryDriver) -> None:
+        await stop_accepting(driver.http_server.server)
+        async with asyncio.timeout(10):
+            while driver.http_server.connections:  # noqa: ASYNC110 - they were cut, and it is about to notice
+                await asyncio.sleep(0.01)
         await driver.async_stop()
-        await driver.http_server.server.wait_closed()
         await loop.shutdown_default_executor()
 
     def there(coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:

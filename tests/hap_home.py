@@ -14,7 +14,7 @@ from gladys_companion.drivers.homekit import PLUGIN, Config, HomekitDriver
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, report
 from gladys_companion.ports import Kit
 from gladys_companion.sim.conformance import MemorySecrets
-from tests.hap_accessories import PIN, Hap, device_of
+from tests.hap import PIN, Hap, device_of
 
 __all__ = ["QUICK", "HapHome", "open_hap_home"]
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.hap_accessories import PIN, Hap, id_text
+from tests.hap import PIN, Hap, any_mac, id_text
 from tests.hap_gate import open_gate
 from tests.npm_modules import Node, node
 
@@ -57,10 +57,9 @@ class HapNodejs(Hap):
 
 
 @asynccontextmanager
-async def open_hap_nodejs(
-    npm_modules: Path, directory: Path, *, name: str = "Bridge", mac: str = "0ecc11223344"
-) -> AsyncIterator[HapNodejs]:
-    """Run hap-nodejs' bridge, unpaired, with the PIN 031-45-154."""
+async def open_hap_nodejs(npm_modules: Path, directory: Path, *, name: str = "Bridge") -> AsyncIterator[HapNodejs]:
+    """Run hap-nodejs' bridge, unpaired, with the PIN 031-45-154; its id is any."""
+    mac = any_mac()
     async with node(npm_modules, "hap.cjs", id_text(mac), PIN, name, str(directory)) as process:
         port = await process.hear()
         hap = HapNodejs(mac, name, port, process)

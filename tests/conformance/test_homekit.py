@@ -17,7 +17,8 @@ from gladys_companion.drivers.homekit import PLUGIN, Config, HomekitDriver
 from gladys_companion.model import Device, Feature, RegistrySnapshot
 from gladys_companion.ports import Kit
 from gladys_companion.sim.conformance import DriverConformance, MemorySecrets, Rig
-from tests.hap_accessories import PIN, Hap, device_of, open_hap_python, service_of
+from tests.hap import PIN, Hap, device_of, service_of
+from tests.hap_accessories import open_hap_python
 from tests.hap_nodejs import open_hap_nodejs
 
 

@@ -19,6 +19,7 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from gladys_companion.config import Discovery as Options
 from gladys_companion.discovery import Pace, Seen
+from gladys_companion.discovery.limits import MOST_PER_TYPE
 from gladys_companion.model import Device, Feature
 from gladys_companion.ports import Trouble
 from gladys_companion.store.registry import open_registry
@@ -460,24 +461,24 @@ async def test_addresses_that_lead_nowhere_are_not_asked(network: Discovering) -
     assert network.driver.described == []
 
 
-async def test_hundreds_of_services_are_bounded_and_the_real_ones_stay(
+async def test_thousands_of_services_are_bounded_and_the_real_ones_stay(
     network: Discovering, announcer: AsyncZeroconf
 ) -> None:
-    """Of a type 500 are noted, the oldest unknown ones are dropped and that is logged once; a verified one stays."""
+    """Of a type 1,500 are noted, the oldest unknown ones are dropped and that is logged once; a verified one stays."""
     async with plug("1") as port, plug("2") as second:
         await announce(announcer, service(network.type, port, name="real", serial="1"))
         await network.at("1", port)
         with lying(network.type) as liar, capture_logs() as logs:
-            for batch in range(12):
+            for batch in range(30):
                 liar.say(*(liar.pointer(b"%d" % (batch * 60 + n)) for n in range(60)))
-                least = min(batch * 60 + 61, 500)
+                least = min(batch * 60 + 61, MOST_PER_TYPE)
                 await network.until(lambda: len(network.seen()) >= least)  # noqa: B023 - asked before the next batch
-            await network.until(lambda: network.discovery.dropped >= 221)
-            assert len(network.seen()) == 500
+            await network.until(lambda: network.discovery.dropped >= 1801 - MOST_PER_TYPE)
+            assert len(network.seen()) == MOST_PER_TYPE
             assert [one.state for one in network.seen() if one.name == "real"] == ["followed"]
             await announce(announcer, service(network.type, second, name="late", serial="2"))
             await network.at("2", second)
-            assert len(network.seen()) == 500
+            assert len(network.seen()) == MOST_PER_TYPE
         assert [entry["event"] for entry in logs if "too many" in entry["event"]] != []
         assert len([entry for entry in logs if "too many" in entry["event"]]) == 1
 

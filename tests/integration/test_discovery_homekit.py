@@ -23,7 +23,8 @@ from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
 from tests.discovering import HERE
 from tests.discovering import QUICK as PACE
-from tests.hap_accessories import PIN, announced, open_hap_python
+from tests.hap import PIN, announced
+from tests.hap_accessories import open_hap_python
 from tests.hap_home import QUICK, HapHome
 
 

@@ -92,7 +92,9 @@ async def test_a_lamp_is_found_commanded_followed_to_its_new_place_and_marked_aw
             while discovery.trouble(lamp_id) is None:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
             [seen] = [one for one in discovery.scan() if one.device == lamp_id]
-            assert (seen.state, seen.says) == ("silent", discovery.trouble(lamp_id).says)
+            trouble = discovery.trouble(lamp_id)
+            assert trouble is not None
+            assert (seen.state, seen.says) == ("silent", trouble.says)
         await until(lambda: registry.snapshot.devices[lamp_id].away_since is not None)
         assert drivers["wled"].status == "open"
         task.cancel()

@@ -15,7 +15,8 @@ from zeroconf.asyncio import AsyncServiceBrowser
 from gladys_companion.drivers.homekit import Config
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.ports import Pairable, Troubled
-from tests.hap_accessories import PIN, Hap, HapPython, announced, bridge, device_of, open_hap_python
+from tests.hap import PIN, Hap, announced, device_of
+from tests.hap_accessories import HapPython, bridge, open_hap_python
 from tests.hap_home import HapHome, open_hap_home
 from tests.hap_nodejs import open_hap_nodejs
 
@@ -179,7 +180,7 @@ async def test_a_lost_pairing_is_told_and_mended_by_pairing_again(home: HapHome,
     await home.listening(device)
 
 
-@pytest.mark.parametrize("secret", [b"", b"{", b'{"AccessoryLTPK": 1}', b'{"AccessoryPairingID": "A8:03:2A:B1:23:45"}'])
+@pytest.mark.parametrize("secret", [b"", b"{", b'{"AccessoryLTPK": 1}', b'{"AccessoryPairingID": "02:00:00:00:00:01"}'])
 async def test_what_is_kept_and_can_not_be_read(home: HapHome, lamp: HapPython, secret: bytes) -> None:
     """A damaged pairing is told as such, and pairing again mends it where the accessory allows."""
     device = device_of(lamp)

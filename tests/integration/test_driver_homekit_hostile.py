@@ -19,11 +19,13 @@ from gladys_companion.drivers.homekit._wire import LARGEST_ANSWER, open_wire
 from gladys_companion.errors import Rejected, Unavailable
 from gladys_companion.model import Device
 from gladys_companion.sim.conformance import MemorySecrets
-from tests.hap_accessories import PIN, HapPython, open_hap_python
+from tests.hap import PIN
+from tests.hap_accessories import HapPython, open_hap_python
 from tests.hap_home import HapHome, open_hap_home
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+MAC = "a8032ab12345"
 NONSENSE: tuple[object, ...] = (None, -1, 1e300, "x", "", [], [[]], {}, {"a": 1}, 2**63, True)
 
 
@@ -35,7 +37,7 @@ async def home() -> AsyncIterator[HapHome]:
 
 @pytest.fixture
 async def one(tmp_path: Path) -> AsyncIterator[HapPython]:
-    async with open_hap_python(tmp_path) as one:
+    async with open_hap_python(tmp_path, mac=MAC) as one:
         yield one
 
 
@@ -53,7 +55,7 @@ async def serving(serve: Serve, address: str = "127.0.0.1") -> AsyncIterator[Dev
 
     async with await asyncio.start_server(take, address, 0) as server:
         port = server.sockets[0].getsockname()[1]
-        yield Device(id="homekit:a8032ab12345", driver="homekit", name="Odd", address=address, port=port)
+        yield Device(id=f"homekit:{MAC}", driver="homekit", name="Odd", address=address, port=port)
 
 
 async def ask(device: Device, answer_within: float = 0.5) -> None:

@@ -12,7 +12,8 @@ from pyhap.accessory import Accessory
 
 from gladys_companion.drivers.homekit import Config
 from gladys_companion.errors import Rejected, Unavailable
-from tests.hap_accessories import Hap, HapPython, bridge, open_hap_python
+from tests.hap import Hap
+from tests.hap_accessories import HapPython, bridge, open_hap_python
 from tests.hap_home import HapHome, open_hap_home
 from tests.hap_nodejs import open_hap_nodejs
 
@@ -298,3 +299,23 @@ async def test_what_tells_no_changes_is_asked(one: HapPython) -> None:
         await home.follow(one)
         await one.call(lambda: setattr(characteristic, "value", 31))
         await home.until(await component(one, "TemperatureSensor", "CurrentTemperature"), 31)
+
+
+def test_it_works_on_the_loop_of_the_daemon(tmp_path: Path) -> None:
+    """The daemon runs on uvloop, whose connections are not those of asyncio."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def live() -> None:
+        async with open_hap_python(tmp_path) as one, open_hap_home() as home:
+            device = await home.follow(one)
+            await home.command(device, "1.9", 1)
+            assert (await one.truth(1, 9))["On"]
+            await one.set("Lightbulb", "On", value=False)
+            await home.until("1.9", 0)
+            one.gate.cut()
+            await home.trouble(device, "ended the connection")
+            await home.listening(device)
+            await home.driver.unpair(device)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())

@@ -302,7 +302,15 @@ async def test_nonsense_pushed_does_not_end_the_driver(lamp: Lamp, driver: WledD
     """After a push that is no state, or another device's, it connects again, and tells the next change."""
     truth = await everything(lamp)
     stranger = replaced(truth, ("info", "mac"), "020000000002")
-    pushes = ["[]", "{", '{"state": 3, "info": {}}', '{"state": {"seg": [1]}}', json.dumps(stranger)]
+    pushes = [
+        "[]",
+        "{",
+        "1",
+        "[" * 100_000,
+        '{"state": 3, "info": {}}',
+        '{"state": {"seg": [1]}}',
+        json.dumps(stranger),
+    ]
 
     async def relay(request: web.Request) -> web.StreamResponse:
         if request.path != "/ws":
@@ -342,6 +350,36 @@ async def test_any_member_pushed_may_be_nonsense(lamp: Lamp) -> None:
             async with open_lamp(device, 5.0) as connection:
                 with pytest.raises((Unavailable, Rejected)):
                     await connection.listen(lambda _values: None)
+
+
+async def test_little_is_asked_of_a_lamp_and_of_a_busy_one_only_once(lamp: Lamp, driver: WledDriver) -> None:
+    """State and information, and no long lists; one that says twice that it is busy is not asked twice."""
+    truth = await everything(lamp)
+    asked, said = [], []
+
+    async def relay(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        if request.path != "/ws":
+            return web.json_response(truth)
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        for number in range(2):
+            await ws.send_str('{"error": 3}')
+            if not number:
+                said.append(await ws.receive_json())
+        await ws.send_json(replaced(truth, ("state", "on"), value=False))
+        said.extend([message.json() async for message in ws])
+        return ws
+
+    async with serving(relay) as device:
+        events = driver.events()
+        driver.follow(device)
+        seen: dict[str, float | None] = {}
+        while seen.get("on") != 0:
+            seen |= await take(events, 1)
+        driver.forget(device.id)
+    assert asked == ["/json/si", "/ws"]
+    assert said == [{"v": True}]
 
 
 async def everything(lamp: Lamp) -> dict[str, Any]:

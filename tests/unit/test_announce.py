@@ -84,6 +84,14 @@ def test_gladys_makes_one_feature_of_each_that_is_shown(kinds: list[tuple[str, s
         assert json.dumps(topics(feature)[0 if feature.type != "push" else 1], ensure_ascii=False) in said
 
 
+def test_a_brightness_goes_with_one_light_only() -> None:
+    """Of two lights that could have it, the first does."""
+    features = [one(name, "light", "binary", writable=True) for name in ("a", "b")]
+    features.append(one("c", "light", "brightness", writable=True))
+    _, shown = made(DEVICE, features)
+    assert [feature.name for feature in shown] == ["a", "c", "b"]
+
+
 @pytest.mark.parametrize(
     ("component", "category", "type_", "its", "values"),
     [

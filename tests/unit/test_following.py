@@ -129,6 +129,24 @@ async def test_the_echo_of_a_command_is_no_news_unless_it_failed() -> None:
             pass  # what is not followed can be commanded too
 
 
+async def test_a_failed_command_is_no_sign_of_life() -> None:
+    """It tells nothing that is known, ends no trouble and has nothing retried, however often it is tried."""
+    async with toy() as one:
+        one.driver.follow(LAMP)
+        following = await one.listening()
+        following.tell({"on": 0})
+        assert await one.next() == ("toy:1:on", 0)
+        assert following.troubled("It has no power.")
+        for _ in range(3):
+            with pytest.raises(Unavailable), one.driver.commanding(LAMP.id, "on", 1):
+                raise Unavailable("It did not answer.")
+        trouble = one.driver.trouble(LAMP.id)
+        assert (trouble.says if trouble else None, one.retried) == ("It has no power.", [])
+        following.tell({"on": 1})
+        assert await one.next() == ("toy:1:on", 1)
+        assert one.retried == [LAMP.id]
+
+
 async def test_its_connection_is_made_anew_and_its_trouble_told_with_since_when() -> None:
     """After a loss everything is news again, waiting commands are tried at once, and the sentence goes away."""
     async with toy() as one:

@@ -266,7 +266,7 @@ def test_token_with_other_claims_is_invalid(changes: dict[str, object]) -> None:
 def test_garbage_is_no_token(token: str) -> None:
     """Text of any kind is refused, not a crash; so are other secrets and no signature at all."""
     tokens = AccessTokens(b"s" * 32, SetClock())
-    unsigned = jwt.encode({"iss": "gladys-gateway", "aud": "instance", "instance_id": "i"}, None, algorithm="none")
+    unsigned = jwt.encode({"iss": "gladys-gateway", "aud": "instance", "instance_id": "i"}, "", algorithm="none")
     for bad in (token, unsigned, AccessTokens(b"t" * 32, SetClock()).issue("i")):
         with pytest.raises(AuthError, match=r"^invalid token$"):
             tokens.instance_id(bad)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gladys_companion.errors import AddressInUse, ConfigError
-from gladys_companion.sinks.gladys import PASSWORD
+from gladys_companion.mqtt._connection import PASSWORD
 from tests.needs import needs, program
 
 FOLDER = Path(__file__).parents[2] / "systemd"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -97,9 +98,17 @@ async def run_daemon(config: Config) -> None:
         systemd.ready()
         log.info("ready", pid=os.getpid())
         try:
+            await daemon.opened.wait()
+            _keep_for_good()
             await _feed_watchdog(daemon)
         finally:
             systemd.stopping()
+
+
+def _keep_for_good() -> None:
+    """Let no later collection look at what was imported, which stays: each would hold up the loop for 50 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _feed_watchdog(daemon: Daemon) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from gladys_companion.errors import CompanionError
 
 __all__ = ["serve"]
+
+ENOUGH_FILES = 65_536
 
 
 def serve(service: Coroutine[Any, Any, object]) -> None:
@@ -18,11 +22,21 @@ def serve(service: Coroutine[Any, Any, object]) -> None:
     Raises:
         CompanionError: what it failed with, out of whatever group of tasks it came in.
     """
+    _allow_files()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_told(service))
     except BaseExceptionGroup as group:
         raise _expected(group) or group from None
+
+
+def _allow_files() -> None:
+    """Have as many open as this user may: there is a connection to each device, home and phone, and 1,024 are few."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if most == resource.RLIM_INFINITY else min(ENOUGH_FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with suppress(OSError, ValueError):  # forbidden: then it works with fewer
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -6,7 +6,10 @@ more than the program's own dependencies is imported inside its command.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib.util
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ParamSpec, TypeVar
@@ -18,13 +21,17 @@ from gladys_companion.cli.serve import serve
 from gladys_companion.sim._device import SimulatedDevice
 from gladys_companion.sim._shelly_rpc import KINDS
 from gladys_companion.sim.elgato import ElgatoLight, open_elgato
+from gladys_companion.sim.hue import HueBridge, open_hue
 from gladys_companion.sim.shelly_gen1 import Shelly as ShellyGen1
 from gladys_companion.sim.shelly_gen1 import open_shelly_gen1
 from gladys_companion.sim.shelly_gen2 import Shelly as ShellyGen2
 from gladys_companion.sim.shelly_gen2 import open_shelly_gen2
+from gladys_companion.sim.tasmota import Shape, Tasmota, open_tasmota
 from gladys_companion.sim.wled import Lamp, open_wled
 
 __all__ = ["sim"]
+
+SHUTTER_TAKES = 2.0
 
 P = ParamSpec("P")
 D = TypeVar("D", bound=SimulatedDevice)
@@ -129,6 +136,27 @@ def elgato(**options: Any) -> None:
     show(open_elgato, greeting=greeting, state=state, **options)
 
 
+@sim.command()
+@located(mac="0017880a1b2c", name="Hue Bridge")
+def hue(**options: Any) -> None:
+    """Run a Hue bridge with lamps and sensors, announced by mDNS on the network of --host only; prints its lamps.
+
+    Its round button is always pressed, so that it can be paired at any time. Needs the package cryptography.
+    """
+    if importlib.util.find_spec("cryptography") is None:
+        raise click.UsageError("It makes a certificate of its own, which needs a package: `pip install cryptography`.")
+
+    def greeting(bridge: HueBridge) -> str:
+        bridge.press_link_button(math.inf)
+        return f"{bridge.name} ({bridge.mac}) is a bridge at https://{bridge.address}:{bridge.port}/api/config"
+
+    def state(bridge: HueBridge) -> str:
+        lights = [one for one in bridge.resources.values() if one["type"] == "light"]
+        return ", ".join(f"{one['metadata']['name']} {'on' if one['on']['on'] else 'off'}" for one in lights)
+
+    show(open_hue, greeting=greeting, state=state, **options)
+
+
 def shelly(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command what both generations of Shelly have in common."""
     command = click.option("--travel", default=10.0, show_default=True, help="Seconds that a cover takes.")(command)
@@ -159,6 +187,51 @@ def shelly_gen2(**options: Any) -> None:
         return f"{one.name} ({one.id}) is a Shelly Gen2 at http://{one.address}:{one.port}/rpc/Shelly.GetStatus"
 
     show(open_shelly_gen2, greeting=greeting, state=lambda one: _members(one.status[one.part]), **options)
+
+
+TASMOTAS = {
+    "plug": Shape(sensors={"ENERGY": {"Total": 1.5, "Power": 12, "Voltage": 230}}),
+    "lamp": Shape(relays=0, light=5),
+    "shutter": Shape(relays=0, shutters=1),
+}
+
+
+@sim.command()
+@click.option("--mac", default="a8032ac12345", show_default=True, help="Its identity, 12 hex digits.")
+@click.option("--name", default="Tasmota", show_default=True, help="Its name.")
+@click.option("--broker", default="127.0.0.1:1883", show_default=True, help="The MQTT broker, which lets anybody in.")
+@click.option("--kind", type=click.Choice(list(TASMOTAS)), default="plug", show_default=True, help="What it is.")
+def tasmota(mac: str, name: str, broker: str, kind: str) -> None:
+    """Run a Tasmota device at an MQTT broker; prints its changes."""
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.UsageError(f"{broker!r} is not a host and a port, such as 127.0.0.1:1883.")
+    try:
+        serve(_tasmota(open_tasmota(broker=(host, int(port)), mac=mac, name=name, shape=TASMOTAS[kind]), broker))
+    except ValueError as error:
+        raise click.UsageError(f"{error}") from error
+
+
+async def _tasmota(opened: AbstractAsyncContextManager[Tasmota], broker: str) -> None:
+    async with opened as device:
+        click.echo(f"{device.name} ({device.mac}) is a Tasmota at the broker {broker}, until Ctrl-C.")
+        while True:
+            state, connected = device.state, device.connected
+            click.echo(f"{_parts_of(device)}{'' if connected else ' (the broker is away)'}")
+            if any(shutter.direction for shutter in state.shutters):
+                await asyncio.sleep(SHUTTER_TAKES)
+                await device.arrive()
+            await device.until(lambda one: (one.state, one.connected) != (state, connected))  # noqa: B023 - awaited at once
+
+
+def _parts_of(device: Tasmota) -> str:
+    state, shape = device.state, device.shape
+    told = [f"position {shutter.position}, going to {shutter.target}" for shutter in state.shutters]
+    if not shape.shutters:
+        told.append("on" if state.powers[0] else "off")
+    if shape.light:
+        told.append(f"dimmer {state.light.dimmer}, hue {state.light.hue}, saturation {state.light.saturation}")
+    return ", ".join(told)
 
 
 def _members(state: dict[str, Any]) -> str:

@@ -291,5 +291,7 @@ def _taken(device_id: str, driver: str) -> str:
 
 
 def _where(device: Device) -> str:
-    address = f"[{device.address}]" if ":" in (device.address or "") else device.address
+    if device.address is None:
+        return "an address that only its driver knows"
+    address = f"[{device.address}]" if ":" in device.address else device.address
     return f"{address}:{device.port}"

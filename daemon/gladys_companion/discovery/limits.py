@@ -17,8 +17,8 @@ __all__ = [
     "Pace",
 ]
 
-MOST_SERVICES = 2_000
-MOST_PER_TYPE = 500
+MOST_SERVICES = 3_000
+MOST_PER_TYPE = 1_500
 MOST_FOUND = 20_000  # without mDNS, by drivers that ask where the user told them to
 MOST_TXT_ENTRIES = 64
 MOST_TXT_BYTES = 255

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ssl import SSLContext
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -37,6 +37,7 @@ def open_session(
     *,
     ssl: Fingerprint | SSLContext | bool = True,
     connections: Mapping[str, Any] = OWN,
+    traces: Sequence[TraceConfig] = (),
     **options: Any,
 ) -> ClientSession:
     """Return a session that reaches ``where`` under the name ``host``, and nobody else; close it.
@@ -50,6 +51,7 @@ def open_session(
         where: address and port.
         ssl: for https: whether or how to verify, or the fingerprint of the only certificate that is taken.
         connections: options of ``aiohttp.TCPConnector``.
+        traces: told what happens.
         options: further ones of ``aiohttp.ClientSession``.
     """
     resolver = EndpointResolver({host: where}.get)
@@ -58,7 +60,7 @@ def open_session(
         connector=connector,
         cookie_jar=DummyCookieJar(),
         response_class=_BoundedResponse,
-        trace_configs=[_STAY],
+        trace_configs=[_STAY, *traces],
         **options,
     )
 

@@ -180,4 +180,4 @@ def _plain(table: FeatureTable, value: Value) -> Any:  # noqa: ANN401 - a JSON s
                 return word
         known = ", ".join(f"{number:g} ({word})" for word, number in table.values.items())
         raise Rejected(f"{table.name or table.component} can not be {value:g}: it is one of {known}.")
-    return int(value) if value.is_integer() and abs(value) < LARGEST_EXACT else value
+    return int(value) if float(value).is_integer() and abs(value) < LARGEST_EXACT else value

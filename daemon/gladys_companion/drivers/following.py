@@ -60,6 +60,9 @@ class Following(Generic[C]):
         if was_in_trouble is not None:
             self._kit.retry(self.device.id)
         self._heard.update(values)
+        return self._tell_on(values)
+
+    def _tell_on(self, values: Mapping[str, Value]) -> bool:
         news = {component: value for component, value in values.items() if self._told.get(component) != value}
         self._told.update(news)
         for component, value in news.items():
@@ -110,6 +113,7 @@ class Following(Generic[C]):
     @contextmanager
     def commanding(self, component: str, value: Value) -> Iterator[None]:
         """Expect the device to repeat this value; where the command fails, what it said meanwhile is news after all."""
+        before = {component: self._told[component]} if component in self._told else {}
         self._told[component] = value
         self._commands += 1
         try:
@@ -117,8 +121,9 @@ class Following(Generic[C]):
         except BaseException:
             if self._told.get(component) == value:
                 del self._told[component]
+                self._told.update(before)
                 if component in self._heard:
-                    self.tell({component: self._heard[component]})
+                    self._tell_on({component: self._heard[component]})  # no sign of life: its trouble stays
             raise
         finally:
             self._commanded += 1

@@ -11,10 +11,10 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
-from aiomqtt import Will
+from aiomqtt import MqttError, Will
 
 from gladys_companion.mqtt import BrokerClient
 from gladys_companion.sim import _tasmota_json as wire
@@ -47,12 +47,12 @@ async def open_tasmota(
         ValueError: ``mac`` is not what it must be.
     """
     device = Tasmota(broker, mac=mac, name=name, shape=shape, topic=topic)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(device._run(), name=f"tasmota {device.mac}")  # noqa: SLF001 - the other half of it
-        try:
-            yield device
-        finally:
-            running.cancel()
+    async with AsyncExitStack() as stack:
+        # Left as if nothing had failed, so that an error of the body comes out as itself and not in a group.
+        group = await asyncio.TaskGroup().__aenter__()
+        stack.push_async_callback(group.__aexit__, None, None, None)
+        stack.callback(group.create_task(device._run(), name=f"tasmota {device.mac}").cancel)  # noqa: SLF001
+        yield device
 
 
 class Tasmota:
@@ -128,7 +128,8 @@ class Tasmota:
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish anything, if it is connected."""
         if self._client is not None:
-            await self._client.publish(topic, payload, qos=1, retain=retain)
+            with suppress(MqttError):  # it was connected a moment ago
+                await self._client.publish(topic, payload, qos=1, retain=retain)
 
     def freeze(self) -> None:
         """Stay connected, and do nothing any more."""
@@ -186,6 +187,8 @@ class Tasmota:
                     await self._heard(command, message.payload.decode(errors="replace"))
             finally:
                 self._client, self.connected = None, False
+                with suppress(MqttError):  # as before a restart; where power is lost, the broker does
+                    await client.publish(will.topic, will.payload, qos=0, retain=True, timeout=1)
                 await self._changed()
 
     async def _heard(self, command: str, argument: str) -> None:
@@ -206,6 +209,11 @@ class Tasmota:
                 measured=self.measured,
             )
             await self._tell("stat", f"STATUS{argument}", told)
+        elif command.upper() == "BACKLOG":
+            for one in argument.split(";"):
+                name, _, more = one.strip().partition(" ")
+                if name.upper() != "NODELAY":
+                    await self._do(name, more)
         else:
             await self._do(command, argument)
         await self._changed()

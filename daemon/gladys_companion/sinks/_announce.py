@@ -159,9 +159,12 @@ def _groups(features: Sequence[Feature]) -> Iterable[list[Feature]]:
     for category, first, others in (("light", "binary", LIGHT), *((one, "state", {"position": ""}) for one in COVERS)):
         some = [one for one in features if one.category == category and one.writable]
         heads = [one for one in some if one.type == first]
+        free = {one.external_id for one in some if one.type in others}
         for head in heads:
-            mine = [one for one in some if one.type in others and (len(heads) == 1 or _stem(one) == _stem(head))]
-            yield [head, *{one.type: one for one in mine}.values()]
+            near = (one for one in some if len(heads) == 1 or _stem(one) == _stem(head))
+            mine = {one.type: one for one in near if one.external_id in free}
+            free -= {one.external_id for one in mine.values()}
+            yield [head, *mine.values()]
 
 
 COVERS = ("curtain", "shutter")

@@ -73,12 +73,13 @@ class ElgatoDriver(FollowingDriver[Light]):
         if feature is None or device is None or value is None:
             raise Rejected("A light can only be given a number for one of its features.")
         component = feature.external_id.removeprefix(f"{device.id}:")
-        light = self.connection(device.id)
-        if light is not None:
-            await self._set(light, device, component, value)
-        else:
-            async with self._open(device) as light:
-                await self._set(light, device, component, value)
+        with self.commanding(device.id, component, value):
+            light = self.connection(device.id)
+            if light is not None:
+                await _set(light, component, value)
+            else:
+                async with self._open(device) as light:
+                    await _set(light, component, value)
 
     async def listen(self, following: Following[Light]) -> None:
         """Ask the light for ever; see ``FollowingDriver``."""
@@ -87,16 +88,15 @@ class ElgatoDriver(FollowingDriver[Light]):
             following.connection = light
             await poll(following, light.ask, quick=self._config.poll_least, slow=self._config.poll_most)
 
-    async def _set(self, light: Light, device: Device, component: str, value: float) -> None:
-        async with light.turn:
-            with self.commanding(device.id, component, value):
-                try:
-                    await light.set(component, value)
-                except AnotherDevice as error:  # the light itself may yet be found elsewhere
-                    raise Unavailable(str(error)) from error
-
     def _open(self, device: Device) -> AbstractAsyncContextManager[Light]:
         return open_light(device, self._config.answer_within, self.kit.secrets)
+
+
+async def _set(light: Light, component: str, value: float) -> None:
+    try:
+        await light.set(component, value)
+    except AnotherDevice as error:  # the light itself may yet be found elsewhere
+        raise Unavailable(str(error)) from error
 
 
 @asynccontextmanager

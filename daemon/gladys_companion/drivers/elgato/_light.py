@@ -1,4 +1,4 @@
-"""One way to one light, which never takes another device for it: asked and commanded, each time by a new connection.
+"""One way to one light, which never takes another device for it: who it is is asked on each new connection.
 
 Whatever goes wrong comes out as ``Unavailable`` or ``Rejected`` with a sentence. The light is not trusted: its answers
 are bounded in size and time, and may not lead elsewhere.
@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+from aiohttp import TraceConfig
 from elgato import Elgato, ElgatoConnectionError, ElgatoError, Info, State
 from msgspec import structs
 
@@ -52,21 +54,36 @@ async def open_light(device: Device, answer_within: float, secrets: Secrets) -> 
         raise Unavailable(f"{device.name} has not been seen on the network yet.")
     mac = device.id.partition(":")[2]
     host = f"{mac}.elgato.local"
-    async with open_session(host, (device.address, device.port)) as session:
+    made, who = TraceConfig(), _Who()
+    made.on_connection_create_end.append(who.anybody)
+    # Kept open between questions: all that is asked and put says the same when it is sent twice.
+    async with open_session(host, (device.address, device.port), connections={}, traces=[made]) as session:
         client = _Client(host, device.port, request_timeout=LONGEST, session=session)
-        yield Light(device, mac, client, answer_within, secrets)
+        yield Light(device, mac, client, who, answer_within, secrets)
+
+
+class _Who:
+    """Who answers on the connection that there is; None while that is not known."""
+
+    info: Info | None = None
+
+    async def anybody(self, *_: object) -> None:
+        """Take note that there is a new connection, to whomever; what ``aiohttp.TraceConfig`` calls."""
+        self.info = None
 
 
 class Light:
-    """What ``open_light`` yields. Hold ``turn`` for ``set``: what is asked meanwhile would tell what was before."""
+    """What ``open_light`` yields."""
 
-    def __init__(self, device: Device, mac: str, client: Elgato, answer_within: float, secrets: Secrets) -> None:
+    def __init__(
+        self, device: Device, mac: str, client: _Client, who: _Who, answer_within: float, secrets: Secrets
+    ) -> None:
         self._where = f"{device.name} ({device.address}:{device.port})"
         self._mac = mac
         self._client = client
+        self._who = who
         self._answer_within = answer_within
         self._secrets = secrets
-        self.turn = asyncio.Lock()
         self._ranges: Ranges | None = None
         self._chosen: Chosen | None = None
 
@@ -89,7 +106,7 @@ class Light:
         Raises:
             Unavailable, Rejected: as ``able``.
         """
-        async with self.turn, self._asking():
+        async with self._asking():
             await self._recognise()
             return self._values(await self._client.state())
 
@@ -105,7 +122,7 @@ class Light:
             await self._recognise()
             self._chosen = chosen or self._chosen
             await self._client.light(**structs.asdict(body))
-            told = self._values(await self._client.state()).get(component, 0)  # what is off has no colour
+            told = self._values(self._client.put()).get(component, 0)  # what is off has no colour
         if told != wanted:
             raise Unavailable(f"{self._where} took the command, but still says {component} = {told}.")
 
@@ -113,13 +130,19 @@ class Light:
         return values(state, self._chosen)
 
     async def _recognise(self) -> Info:
-        """Ask who it is. A light that tells no MAC is held to the serial number that it told first."""
-        info = await self._client.info()
+        """Ask who it is, once a connection. One that tells no MAC is held to the serial number that it told first."""
+        if self._who.info is None:
+            info = await self._client.info()
+            await self._verify(info)
+            self._who.info = info
+        return self._who.info
+
+    async def _verify(self, info: Info) -> None:
         if info.mac_address is not None:
             mac = mac_of(info.mac_address)
             if mac != self._mac:
                 raise AnotherDevice(f"Another device answers at {self._where}: its MAC is {mac}, not {self._mac}.")
-            return info
+            return
         told, known = info.serial_number.encode(), await self._secrets.get(self._mac)
         if known is None:
             await self._secrets.set(self._mac, told)
@@ -128,7 +151,6 @@ class Light:
                 f"Another device answers at {self._where}: its serial number is {info.serial_number[:32]!r}, "
                 f"not {known.decode()}."
             )
-        return info
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
@@ -167,8 +189,14 @@ class _Status(ElgatoError):
 
 
 class _Client(Elgato):
+    _answered = ""
+
     async def _raw_request(self, uri: str, **options: Any) -> tuple[int, str]:
-        status, text = await super()._raw_request(uri, **options)
+        status, self._answered = await super()._raw_request(uri, **options)
         if status >= HTTPStatus.BAD_REQUEST:
             raise _Status(status)
-        return status, text
+        return status, self._answered
+
+    def put(self) -> State:
+        """Return what the light answered to the last command: what it is now; the library drops it."""
+        return State.from_dict(msgspec.json.decode(self._answered)["lights"][0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohomekit.crypto import ChaCha20Poly1305Decryptor, ChaCha20Poly1305Encryptor
 from aiohomekit.crypto.chacha20poly1305 import PACK_NONCE, DecryptionError
@@ -18,7 +19,7 @@ from aiohomekit.http.response import HttpResponse
 __all__ = ["Nonsense", "Wire", "open_wire"]
 
 LARGEST_ANSWER = 2 << 20  # bytes; a bridge with 150 accessories tells a third of it
-READ_AT_ONCE = 1 << 14  # bytes; a read handles about a hundred events at the most
+READ_AT_ONCE = 1 << 13  # bytes; a read handles about fifty events at the most
 FRAME, LENGTH, TAG = 1024, 2, 16  # bytes of a frame's text, of the length before it and of the proof behind
 MOST_EVENTS, IN_SECONDS = 100, 0.05  # beyond it nothing is read for a while: who floods waits
 
@@ -104,8 +105,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.BaseProtocol``."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio promises it of TCP
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # as of TCP; uvloop's have no class in common with it
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's own
         """See ``asyncio.BufferedProtocol``."""

@@ -17,7 +17,7 @@ from gladys_companion.mqtt import Message
 
 __all__ = ["Directory"]
 
-MOST_ANNOUNCED = 500  # of which the discovery takes no more either
+MOST_ANNOUNCED = 2_000  # far more than a home has; a broker may hold anything
 
 log = structlog.get_logger(__name__)
 
@@ -32,14 +32,17 @@ class _Told(Struct):
 
 
 class Directory:
-    """Devices by MAC. ``changed`` is called with the MAC of a device that is new, another, or announces itself no more.
+    """Devices by MAC.
+
+    ``changed`` is called with the MAC of a device that announces itself now, and whether that is news: it is new,
+    another than it was, or announces itself no more.
 
     Args:
         prefix: the topics are ``<prefix>/<mac>/config`` and ``<prefix>/<mac>/sensors``.
         changed: returns at once.
     """
 
-    def __init__(self, prefix: str, changed: Callable[[str], None]) -> None:
+    def __init__(self, prefix: str, changed: Callable[[str, bool], None]) -> None:
         self.topics = (f"{prefix}/+/config", f"{prefix}/+/sensors")
         self._changed = changed
         self._told: dict[str, _Told] = {}
@@ -83,4 +86,6 @@ class Directory:
         if told.meaning != before:
             self._news.set()
             self._news = asyncio.Event()
-            self._changed(mac)
+            self._changed(mac, True)  # noqa: FBT003 - see ``changed``
+        elif told.meaning is not None and kind == "config" and not message.retain:  # it has just come
+            self._changed(mac, False)  # noqa: FBT003

@@ -127,11 +127,13 @@ class TasmotaDriver(BrokerDriver[Session]):
         await self.broker.reached()
         return await self._directory.wait_for(device.id.removeprefix(f"{NAME}:"), self._answer_within)
 
-    def _announced_anew(self, mac: str) -> None:
-        announced = self._directory.get(mac)
-        gone = Device(id=f"{NAME}:{mac}", driver=NAME, name=mac, away_since=self.kit.clock.now())
-        self._put(announced.device if announced is not None else gone)
-        if mac in self._sessions:
+    def _announced_anew(self, mac: str, news: bool) -> None:  # noqa: FBT001 - see ``Directory``
+        announced, now = self._directory.get(mac), self.kit.clock.now()
+        if announced is None:
+            self._put(Device(id=f"{NAME}:{mac}", driver=NAME, name=mac, away_since=now))
+        else:
+            self._put(structs.replace(announced.device, seen_at=now))  # so that it is described again
+        if news and mac in self._sessions:
             self._sessions[mac].outdate()
 
     def _put(self, device: Device) -> None:

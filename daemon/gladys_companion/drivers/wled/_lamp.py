@@ -7,11 +7,13 @@ are bounded in size and time, and may not lead elsewhere.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+from aiohttp import WSMsgType
 from awesomeversion import AwesomeVersionException
 from wled import (
     WLED,
@@ -36,7 +38,15 @@ PRESETS = frozenset(map(str, range(1, 251)))  # as the firmware numbers them
 GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a lamp that hangs never answers
 
 # What the library raises where an answer is JSON, but not a lamp's.
-NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AwesomeVersionException)
+NONSENSE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    AwesomeVersionException,
+)
 
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -185,6 +195,40 @@ _request_once: Callable[..., Awaitable[Any]] = getattr(WLED.request, "__wrapped_
 
 
 class _Client(WLED):
+    """The library without what it keeps beyond state and information.
+
+    Its lists of effects, palettes and presets are nothing that we show, and six questions to a small machine at each
+    connection; with them and the last message in its own words, a lamp takes hundreds of KB of memory.
+    """
+
+    async def update(self) -> Answer:
+        self._device = Answer.from_dict(await self.request("/json/si"))
+        return self._device
+
+    async def listen(self, callback: Callable[[Answer], None]) -> None:
+        if self._client is None or self._device is None:
+            raise WLEDError("there is no websocket")
+        busy = False
+        async for message in self._client:
+            if message.type is WSMsgType.ERROR:
+                raise WLEDConnectionError(self._client.exception())
+            if message.type is WSMsgType.TEXT:
+                told = self._heard(message.data)
+                if told is not None:
+                    callback(told)
+                elif not busy:  # then it tells when it can; told again, it would only say so again
+                    await self._client.send_json({"v": True})
+                busy = told is None
+            del message  # or it would be kept until the next one
+
+    def _heard(self, text: str) -> Answer | None:
+        """Return what a message says of the lamp; None where it says that it is busy."""
+        told = json.loads(text)
+        if self._device is None or "state" not in told:
+            return None
+        self._device.update_from_dict({part: told[part] for part in ("state", "info") if part in told})
+        return self._device
+
     async def request(
         self,
         uri: str = "",
