@@ -396,7 +396,7 @@ async def test_owntracks_reaches_home(tmp_path: Path) -> None:
 
 
 async def test_home_answers_the_phone(tmp_path: Path) -> None:
-    """What home wants the app to have travels with its ack and is kept nowhere; an app that takes nothing gets nothing."""
+    """What home wants the app to have travels with its ack and is kept nowhere; other apps get what they know."""
     order = {"_type": "cmd", "action": "reportLocation"}
     fix = {"_type": "location", "lat": 1, "lon": 2, "tst": int(time.time())}
 
