@@ -43,6 +43,7 @@ _NAMESPACE = uuid.UUID("5f0c7f0e-6f35-4a3c-9d0c-6f1b1c6f2a11")
 MDNS = "mdns#"  # how ids of evidence begin that came with no event
 AWAY = "away"
 UNKNOWN = "unknown"
+_TICK = 0.001  # seconds by which what corrects a value is newer than that
 _PHONE_PARTS = ("battery", "charging", "connection", "wifi")
 
 
@@ -216,14 +217,14 @@ def standing_events(
         if home is None or one.zone != home.id or one.state == UNKNOWN:
             continue
         now = is_news(one, after)
-        at = one.since if not now else max(one.decided, newest[0]) if one.late else one.decided
+        at = one.since if not now else max(one.decided, newest[0] + _TICK) if one.late else one.decided
         event = _state(f"{device_id}:home", float(one.state == "in"), None, at, cause, one.decided, late=one.late)
         found.append(structs.replace(event, dated=one.late or not now))
     news = [one for one in decisions if is_news(one, after)]
     if news:
         late = all(one.late for one in news)
         at = max(one.decided for one in news) or cause.now
-        at = max(at, newest[1]) if late else at
+        at = max(at, newest[1] + _TICK) if late else at
         event = _state(f"{device_id}:zone", None, word, at, cause, news[-1].zone, late=late)
         found.append(structs.replace(event, dated=late))
     return tuple(found)
