@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 8
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 9
     assert "for 2 hours" in found(WELL, "gateway").says
 
 
@@ -111,6 +111,18 @@ def test_devices_that_do_not_answer() -> None:
     """A device that its driver can not reach is told, in the driver's words."""
     check = found(replace(WELL, troubles=("Lamp can not be reached: connection refused.",)), "devices")
     assert (check.state, check.says) == ("warn", "Lamp can not be reached: connection refused.")
+
+
+def test_messages_that_wait_for_a_word_of_their_owner() -> None:
+    """What can not be opened, and what is nobody's, is said with the command that lets it count."""
+    kept = {"iphone": {"sealed": 2}, "old": {"nobody": 1}}
+    check = found(replace(WELL, kept=kept), "phones")
+    assert check.state == "warn"
+    assert check.says == (
+        "2 messages of the phone 'iphone' can not be opened. 1 message waits of the phone 'old', which is nobody's yet."
+    )
+    assert "people passphrase iphone" in check.todo
+    assert "people phone old --person NAME" in check.todo
 
 
 def test_numbers_and_their_nouns() -> None:

@@ -13,6 +13,7 @@ from gladys_companion.protocol.owntracks.box import seal
 from gladys_companion.store import people, whereabouts
 from gladys_companion.store.history import prune
 from gladys_companion.store.people import Person, StoredZone
+from gladys_companion.store.trace import trace
 from tests.home import PRESENCE, SetClock
 from tests.presence_home import AWAY, CONFIG, HOME, open_presence
 
@@ -195,6 +196,28 @@ async def test_a_phone_that_nobody_announced_is_kept_until_somebody_says_whose_i
         await track.later(1)
         assert await track.states("carl") == ["out"]
         assert await track.home.rows("SELECT count(*) FROM kept") == [(0,)]
+
+
+async def test_a_phone_that_is_said_to_be_nobodys_waits_for_nobody(tmp_path: Path) -> None:
+    """Who lends a tablet to guests is not asked again whose it is; nothing is kept for it."""
+    async with open_presence(tmp_path) as track:
+        await track.at(AWAY, user="guest", device="tablet")
+        phone = msgspec.structs.replace(track.home.presence.books.phones["guest-tablet"], origin="user")
+        await track.home.presence.change(lambda database: people.put_phone(database, phone))
+        receipt = await track.at(HOME, user="guest", device="tablet")
+        assert await track.reason(receipt) == "its phone is said to be nobody's: it moves nobody"
+        assert await track.home.store.read(whereabouts.kept_counts) == {}
+
+
+async def test_the_settings_of_an_app_are_not_shown(tmp_path: Path) -> None:
+    """They may hold the password that opens the gateway."""
+    async with open_presence(tmp_path) as track:
+        receipt = await track.post({"_type": "configuration", "password": "hush"})
+        shown = await track.home.store.read(lambda database: trace(database, receipt.id))
+        assert "hush" not in str(shown)
+        assert '"_type":"configuration"' in shown["body"]
+        receipt = await track.post({"_type": "card", "name": "configuration"})
+        assert "card" in (await track.home.store.read(lambda database: trace(database, receipt.id)))["body"]
 
 
 async def test_a_name_is_no_proof(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gladys_companion.errors import Rejected, RequestError
 from gladys_companion.intake import Intake
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Trouble, Wanted
+from gladys_companion.presence.service import PresenceService
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -99,6 +100,7 @@ async def open_home(directory: Path) -> AsyncIterator[Service]:
             store=store,
             registry=registry,
             intake=intake,
+            presence=PresenceService(store, registry, config, wake=lambda _: None),
             host=QuietHost(registry),
             started_at=SYSTEM.now(),
         )

@@ -24,6 +24,8 @@ COMMANDS = {  # name: where it is, and what `--help` says of it
     "pair": ("home:pair", "Pair this home with a gateway."),
     "unpair": ("home:unpair", "Forget the gateway."),
     "devices": ("devices:devices", "List and change devices."),
+    "people": ("people:people", "See who is where, and why; say whose phone is whose."),
+    "zones": ("zones:zones", "List and change zones."),
     "scan": ("scan:scan", "Look for devices on the network, now."),
     "alias": ("alias:alias", "Give features other external ids."),
     "events": ("events:events", "See what came in, and what became of it."),

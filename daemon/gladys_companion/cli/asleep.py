@@ -19,6 +19,7 @@ from gladys_companion.intake import Intake
 from gladys_companion.link import pairing, tls_context
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Wanted
+from gladys_companion.presence.service import PresenceService
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.secrets import StoredSecrets
@@ -94,11 +95,14 @@ async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
         async with open_store(path, MIGRATIONS) as store:
             registry = await open_registry(store, wake=lambda _: None)
             intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None, settle_within=0)
+            presence = PresenceService(store, registry, config, wake=lambda _: None)
+            await presence.prepare()
             service = Service(
                 config=config,
                 store=store,
                 registry=registry,
                 intake=intake,
+                presence=presence,
                 host=_Asleep(config, store, registry),
                 running=False,
             )

@@ -9,7 +9,7 @@ from typing import Any
 from gladys_companion.cli.client import Client
 from gladys_companion.errors import RequestError
 
-__all__ = ["find_announced", "find_device", "find_feature"]
+__all__ = ["find_announced", "find_device", "find_feature", "find_named"]
 
 
 async def find_device(client: Client, wanted: str) -> dict[str, Any]:
@@ -34,6 +34,35 @@ def _device(devices: list[dict[str, Any]], wanted: str) -> dict[str, Any] | None
             409, "AMBIGUOUS", f"{len(found)} devices are called {wanted!r}: {ids}. Say which, by its id."
         )
     return found[0] if found else None
+
+
+async def find_named(client: Client, kind: str, wanted: str) -> dict[str, Any]:
+    """Return the person, phone or zone of this id or, if only one is called so, of this name.
+
+    Raises:
+        RequestError: 404 there is none, 409 several are called so.
+    """
+    path, lists = _LISTS[kind]
+    listed = await client.ask("GET", path)
+    found = [one for one in listed if one["id"] == wanted]
+    found = found or [one for one in listed if one["name"].casefold() == wanted.casefold()]
+    if len(found) > 1:
+        ids = ", ".join(one["id"] for one in found)
+        raise RequestError(409, "AMBIGUOUS", f"{len(found)} are called {wanted!r}: {ids}. Say which, by its id.")
+    if not found:
+        near = _near(wanted, (word for one in listed for word in (one["id"], one["name"])), lists)
+        raise RequestError(
+            404, f"{kind.upper()}_NOT_FOUND", f"No {kind} {wanted[:200]!r} is known here.{near}", field="id"
+        )
+    one: dict[str, Any] = found[0]
+    return one
+
+
+_LISTS = {
+    "person": ("/api/people", "people list"),
+    "phone": ("/api/phones", "people phones"),
+    "zone": ("/api/zones", "zones list"),
+}
 
 
 async def find_announced(client: Client, wanted: str) -> str:
@@ -74,6 +103,6 @@ async def find_feature(client: Client, wanted: str) -> tuple[str, str]:
     return device["id"], ids[0]
 
 
-def _near(wanted: str, known: Iterable[str]) -> str:
+def _near(wanted: str, known: Iterable[str], lists: str = "devices list") -> str:
     near = difflib.get_close_matches(wanted[:200], list(known), n=3, cutoff=0.5)
-    return f" Similar are: {', '.join(near)}." if near else " `devices list` shows what is."
+    return f" Similar are: {', '.join(near)}." if near else f" `{lists}` shows what is."

@@ -9,7 +9,7 @@ from gladys_companion.presence import phones
 from gladys_companion.presence.ledger import Ledger, load
 from gladys_companion.store import people, whereabouts
 
-__all__ = ["adopt", "read_again"]
+__all__ = ["adopt", "read_again", "read_all_again"]
 
 
 def adopt(ledger: Ledger) -> dict[str, str]:
@@ -49,3 +49,12 @@ def read_again(ledger: Ledger, phone_id: str, why: whereabouts.Why) -> int:
         )
         ledger.record(again)
     return len(found)
+
+
+def read_all_again(ledger: Ledger) -> None:
+    """Journal again what was kept for phones that are somebody's now; keep none for one that is nobody's for good."""
+    for phone in ledger.books.phones.values():
+        if phone.person is not None:
+            read_again(ledger, phone.id, "nobody")
+        elif phone.origin != "seen":
+            whereabouts.forget_kept(ledger.database, phone.id, "nobody")

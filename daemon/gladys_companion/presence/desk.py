@@ -71,21 +71,28 @@ class Desk:
         """
 
         def job(database: Database) -> tuple[T, _Begun]:
-            ledger = Ledger(
-                database,
-                rulebook=self.rulebook,
-                planner=self._planner,
-                clock=self._clock,
-                now=self.time.now(),
-                time_to_live=self._time_to_live,
-                known=self._known,
-            )
+            ledger = self._ledger(database)
             result = work(ledger)
             known = ledger.books.people
             wakes = {person: at for person, at in whereabouts.wakes(database).items() if person in known}
             return result, _Begun(frozenset(ledger.lanes), ledger.books, wakes)
 
         return (await self._store.write(job, self._committed))[0]
+
+    async def read(self, query: Callable[[Ledger], T]) -> T:
+        """Run a query that only reads, and return its result."""
+        return await self._store.read(lambda database: query(self._ledger(database)))
+
+    def _ledger(self, database: Database) -> Ledger:
+        return Ledger(
+            database,
+            rulebook=self.rulebook,
+            planner=self._planner,
+            clock=self._clock,
+            now=self.time.now(),
+            time_to_live=self._time_to_live,
+            known=self._known,
+        )
 
     def _committed(self, done: tuple[object, _Begun]) -> None:
         begun = done[1]

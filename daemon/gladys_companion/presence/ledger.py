@@ -20,7 +20,7 @@ from gladys_companion.presence.derived import Cause
 from gladys_companion.presence.engine import Result, State, advance, begin, dump, forget, observe, restore
 from gladys_companion.presence.evidence import Evidence
 from gladys_companion.presence.rulebook import Rulebook, home_of
-from gladys_companion.presence.rules import Rules
+from gladys_companion.presence.rules import Rules, Zone
 from gladys_companion.store import people, whereabouts
 from gladys_companion.store.journal import Planner, record
 from gladys_companion.store.people import Person, Phone, StoredZone
@@ -110,6 +110,10 @@ class Ledger:
     def rules(self, person: Person) -> Rules:
         """Return by what a person is judged."""
         return self._rulebook.rules(person, self.books.zones, self.books.carried(person.id))
+
+    def zones(self) -> tuple[Zone, ...]:
+        """Return all zones, as nobody's home."""
+        return tuple(self._rulebook.zone(zone) for zone in self.books.zones)
 
     def state(self, person: Person, rules: Rules) -> State:
         """Return what is known of a person, judged by the rules of now."""

@@ -73,10 +73,7 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
             for reading in derived.reading_events(phone, fix, cause):
                 ledger.record(reading)
     if person is None:
-        if not told.fixes and told.crossing is None:
-            return Taken(told.note)
-        whereabouts.keep(database, root, phone.id, "nobody")
-        return Taken(refusal=NOBODYS.format(phone=phone.id, names=names))
+        return _nobodys(ledger, root, phone, told, names)
     notes = [told.note] if told.note else []
     if told.crossing is not None:
         seen = crossing(told.crossing, id=event.id, source=phone.id, received_at=received_at)
@@ -86,6 +83,16 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
     elif told.fixes:
         notes.append("known already: it was sent before")
     return Taken("; ".join(notes) or None)
+
+
+def _nobodys(ledger: Ledger, root: str, phone: Phone, told: Told, names: str) -> Taken:
+    """Keep what would move somebody if it were known whom."""
+    if not told.fixes and told.crossing is None:
+        return Taken(told.note)
+    if phone.origin != "seen":
+        return Taken("its phone is said to be nobody's: it moves nobody")
+    whereabouts.keep(ledger.database, root, phone.id, "nobody")
+    return Taken(refusal=NOBODYS.format(phone=phone.id, names=names))
 
 
 def _judge(

@@ -27,7 +27,7 @@ class Rulebook(NamedTuple):
         """Return by what a person is judged, who carries these phones."""
         options, home = self.options, home_of(person, zones)
         return Rules(
-            zones=tuple(self._zone(zone, home=home is not None and zone.id == home.id) for zone in zones),
+            zones=tuple(self.zone(zone, home=home is not None and zone.id == home.id) for zone in zones),
             accuracy_gate=options.accuracy_gate,
             enter_dwell=options.enter_dwell,
             leave_dwell=options.leave_dwell,
@@ -37,7 +37,8 @@ class Rulebook(NamedTuple):
             timezone=self.timezone,
         )
 
-    def _zone(self, zone: StoredZone, *, home: bool) -> Zone:
+    def zone(self, zone: StoredZone, *, home: bool = False) -> Zone:
+        """Return a zone with the exit radius that counts."""
         exit_radius = zone.exit_radius
         if exit_radius is None and self.options.exit_margin != LEAST_MARGIN:
             exit_radius = zone.radius + max(self.options.exit_margin, zone.radius * MARGIN)

@@ -19,7 +19,7 @@ from gladys_companion.config import Config
 from gladys_companion.errors import ProtocolError, Rejected, RequestError, StoreError
 from gladys_companion.model import Delivery, Event, Feature
 from gladys_companion.presence import derived, phones
-from gladys_companion.presence.again import adopt, read_again
+from gladys_companion.presence.again import adopt, read_again, read_all_again
 from gladys_companion.presence.desk import Desk
 from gladys_companion.presence.ledger import Books, Ledger, load
 from gladys_companion.presence.phones import Names
@@ -39,7 +39,6 @@ __all__ = ["PresenceService"]
 T = TypeVar("T")
 
 STORE_RETRY = 1.0
-OWNER = "presence:phones"  # of their passphrases; no plug-in is called so
 
 
 log = structlog.get_logger(__name__)
@@ -64,8 +63,8 @@ class PresenceService:
         wake: Callable[[Iterable[str]], None],
         clock: Clock = SYSTEM,
     ) -> None:
-        self.secrets = StoredSecrets(store, OWNER)
-        self._desk = Desk(
+        self.secrets = StoredSecrets(store, people.PASSPHRASES)
+        self.desk = Desk(
             store,
             registry.plan,
             Rulebook(config.presence, config.presence.timezone or "UTC"),
@@ -78,22 +77,27 @@ class PresenceService:
         self._config = config
         self._clock = clock
         self._opened = False
-        self.watch = Watch(self._desk, registry)
+        self.watch = Watch(self.desk, registry)
 
     @property
     def time(self) -> Timekeeper:
         """The time by which is judged; the link sets it."""
-        return self._desk.time
+        return self.desk.time
 
     @property
     def books(self) -> Books:
         """People, phones and zones, as of the last commit."""
-        return self._desk.books
+        return self.desk.books
 
     @property
     def rulebook(self) -> Rulebook:
         """By what is judged."""
-        return self._desk.rulebook
+        return self.desk.rulebook
+
+    async def prepare(self) -> None:
+        """Learn in which time zone reasons are written."""
+        if not self._config.presence.timezone:
+            self.desk.rulebook = self.rulebook._replace(timezone=await asyncio.to_thread(machine_timezone))
 
     async def open(self) -> None:
         """Take the configuration, and judge everybody by what is known and the time of now.
@@ -101,8 +105,7 @@ class PresenceService:
         Raises:
             StoreError: nothing was changed.
         """
-        if not self._config.presence.timezone:
-            self._desk.rulebook = self.rulebook._replace(timezone=await asyncio.to_thread(machine_timezone))
+        await self.prepare()
         wanted = configured(self._config, self._clock.now())
 
         def job(database: Database) -> None:
@@ -137,7 +140,7 @@ class PresenceService:
             RequestError: of the job; nothing was changed.
             StoreError: nothing was changed; or it was, and is judged by at the next start or change.
         """
-        before = self.books
+        before = await self.desk.read(lambda ledger: ledger.books)
         renamed: dict[str, str] = {}
 
         def changed(ledger: Ledger) -> T:
@@ -153,17 +156,15 @@ class PresenceService:
                 if person is not None:
                     ledger.rename(person, source, to)
             ledger.advance(ledger.books.people)
-            for phone in ledger.books.phones.values():
-                if phone.person is not None:
-                    read_again(ledger, phone.id, "nobody")
+            read_all_again(ledger)
 
         try:
-            result = await self._desk.write(changed)
+            result = await self.desk.write(changed)
         except StoreError:  # the snapshot may be ahead of the tables
             await self._store.read(self._registry.reload)
             raise
         await self._describe(before)
-        await self._desk.write(judged)
+        await self.desk.write(judged)
         return result
 
     async def _describe(self, before: Books) -> None:
@@ -218,7 +219,7 @@ class PresenceService:
             current = ledger.books.phones.get(phone.id, phone)
             return take_message(ledger, event, current, told, message.gateway_at, names.shown())
 
-        taken = await self._desk.write(job)
+        taken = await self.desk.write(job)
         if taken.refusal is not None:
             raise Rejected(taken.refusal)
         return taken.note
@@ -271,7 +272,7 @@ class PresenceService:
             ledger.books = load(ledger.database)
             return made
 
-        return await self._desk.write(job)
+        return await self.desk.write(job)
 
     async def passphrase(self, phone_id: str) -> str | None:
         """Return what a phone's messages are sealed with; None where that is not known."""
@@ -288,7 +289,7 @@ class PresenceService:
         await self.secrets.set(phone_id, passphrase.encode() if passphrase else None)
         if not passphrase:
             return 0
-        return await self._desk.write(lambda ledger: read_again(ledger, phone_id, "sealed"))
+        return await self.desk.write(lambda ledger: read_again(ledger, phone_id, "sealed"))
 
     async def _state(self, event: Event, feature: Feature | None) -> str | None:
         textual = feature is not None and feature.textual
@@ -297,4 +298,4 @@ class PresenceService:
             raise Rejected("It is no value that says where anybody is.")
         ids = frozenset({event.external_id or "", feature.external_id if feature is not None else ""}) - {""}
         ahead = self.time.ahead()
-        return await self._desk.write(lambda ledger: take_state(ledger, event, present, ids=ids, ahead=ahead))
+        return await self.desk.write(lambda ledger: take_state(ledger, event, present, ids=ids, ahead=ahead))

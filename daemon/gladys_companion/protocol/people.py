@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from gladys_companion.errors import ProtocolError
 from gladys_companion.protocol.fields import moment
 
-__all__ = ["Located", "Present", "Reported", "glance"]
+__all__ = ["Located", "Present", "Reported", "glance", "presentable"]
 
 
 class Reported(Struct, frozen=True, kw_only=True):
@@ -94,3 +94,21 @@ def glance(reported: Reported) -> tuple[Literal["location", "transition"], float
     except ProtocolError:
         at = None
     return "transition" if head.kind == "transition" else "location", at
+
+
+_reported = msgspec.json.Decoder(Reported)
+
+
+def presentable(body: str | None) -> str | None:
+    """Return the body of an event as people may see it: the settings of an app may hold its password."""
+    if body is None or "configuration" not in body:
+        return body
+    try:
+        reported = _reported.decode(body)
+        hidden = _head.decode(reported.raw).kind == "configuration"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body
+    if not hidden:
+        return body
+    raw = Raw(b'{"_type":"configuration"}')
+    return msgspec.json.encode(msgspec.structs.replace(reported, raw=raw)).decode()

@@ -30,6 +30,7 @@ from gladys_companion.store.people_rows import (
 )
 
 __all__ = [
+    "PASSPHRASES",
     "Origin",
     "Person",
     "Phone",
@@ -46,10 +47,14 @@ __all__ = [
     "remove_person",
     "remove_phone",
     "remove_zone",
+    "sealed",
     "witnesses",
     "zone",
     "zones",
 ]
+
+
+PASSPHRASES = "presence:phones"  # whose secrets the passphrases of phones are, by phone; no plug-in is called so
 
 
 def people(database: Database) -> tuple[Person, ...]:
@@ -92,6 +97,12 @@ def zone(database: Database, zone_id: str) -> StoredZone:
         RequestError: 404 ``ZONE_NOT_FOUND``.
     """
     return known(database, StoredZone, zone_id)
+
+
+def sealed(database: Database) -> frozenset[str]:
+    """Return the ids of the phones whose passphrase is known."""
+    rows = database.conn.execute("SELECT name FROM secrets WHERE owner = ?", (PASSPHRASES,))
+    return frozenset(row[0] for row in rows)
 
 
 def witnesses(database: Database) -> frozenset[str]:
@@ -202,7 +213,7 @@ def merge_phone(database: Database, phone_id: str, into: str) -> None:
     execute = database.conn.execute
     execute("UPDATE OR IGNORE positions SET phone = ? WHERE phone = ?", (into, phone_id))
     execute("UPDATE kept SET phone = ? WHERE phone = ?", (into, phone_id))
-    execute("UPDATE OR IGNORE secrets SET name = ? WHERE owner = 'presence:phones' AND name = ?", (into, phone_id))
+    execute("UPDATE OR IGNORE secrets SET name = ? WHERE owner = ? AND name = ?", (into, PASSPHRASES, phone_id))
     _forget(database, "phones", [phone_id])
 
 
@@ -247,7 +258,7 @@ def _forget(database: Database, table: str, ids: Iterable[str]) -> None:
         "phones": (
             "DELETE FROM positions WHERE phone = ?",
             "DELETE FROM kept WHERE phone = ?",
-            "DELETE FROM secrets WHERE owner = 'presence:phones' AND name = ?",
+            f"DELETE FROM secrets WHERE owner = '{PASSPHRASES}' AND name = ?",
         ),
         "zones": ("DELETE FROM decisions WHERE zone = ?", "UPDATE people SET home = NULL WHERE home = ?"),
     }

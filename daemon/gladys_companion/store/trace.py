@@ -9,6 +9,7 @@ import msgspec
 from sqlite_utils import Database
 
 from gladys_companion.model import Event, Receipt
+from gladys_companion.protocol.people import presentable
 from gladys_companion.store.receipts import EVENT_COLUMNS, read_event, receipt
 
 __all__ = ["counts", "events", "find_event", "told", "trace", "untold", "values"]
@@ -31,6 +32,7 @@ def trace(database: Database, event_id: str) -> dict[str, Any]:
     if row is None:
         raise KeyError(event_id)
     told = dict(zip((*_LISTED, "seq", "dated", "key_id", "key_name", "cause", "body"), row, strict=True))
+    told["body"] = presentable(told["body"])
     received_at = told["received_at"]
     hops: list[dict[str, Any]] = [
         {"hop": "happened", "at": told["at"], "ms": round((told["at"] - received_at) * 1000, 3)},

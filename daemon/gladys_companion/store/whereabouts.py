@@ -5,7 +5,7 @@ Every function is one job on the writer, or a query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -22,7 +22,7 @@ __all__ = [
     "add_decision",
     "add_position",
     "decisions",
-    "forget_states",
+    "forget_kept",
     "keep",
     "kept_counts",
     "last_told",
@@ -180,11 +180,6 @@ def save_state(database: Database, person_id: str, state: bytes, wake: float | N
     )
 
 
-def forget_states(database: Database, person_ids: Iterable[str]) -> None:
-    """Forget what is known of people, so that they begin anew."""
-    database.conn.executemany("DELETE FROM presence WHERE person = ?", [(one,) for one in person_ids])
-
-
 def wakes(database: Database) -> dict[str, float]:
     """Return when what is known of whom changes by itself."""
     rows = database.conn.execute("SELECT person, wake FROM presence WHERE wake IS NOT NULL")
@@ -207,8 +202,13 @@ def take_kept(database: Database, phone_id: str, why: Why) -> tuple[Event, ...]:
         "ORDER BY e.seq",
         (phone_id, why),
     ).fetchall()
-    database.conn.execute("DELETE FROM kept WHERE phone = ? AND why = ?", (phone_id, why))
+    forget_kept(database, phone_id, why)
     return tuple(read_event(row) for row in rows)
+
+
+def forget_kept(database: Database, phone_id: str, why: Why) -> None:
+    """Keep nothing more for a phone, for this reason."""
+    database.conn.execute("DELETE FROM kept WHERE phone = ? AND why = ?", (phone_id, why))
 
 
 def kept_counts(database: Database) -> dict[str, dict[str, int]]:

@@ -16,6 +16,7 @@ __all__ = [
     "check_gladys",
     "check_link",
     "check_mdns",
+    "check_phones",
     "check_plugins",
     "check_store",
     "counted",
@@ -37,6 +38,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_plugins,
         check_devices,
         check_drivers,
+        check_phones,
     )
     now = clock.now()
     return tuple(check(status, config, now) for check in checks)
@@ -174,6 +176,22 @@ def check_drivers(status: Status, config: Config, _: float) -> Check:
     have = _listed([f"[drivers.{name}]" for name in sorted(config.drivers)])
     todo = f"To use what was seen, have {tables} in the configuration{have and f', beside {have}'}; then restart."
     return Check(name="drivers", state="ok", says=says, todo=todo)
+
+
+def check_phones(status: Status, _: Config, __: float) -> Check:
+    """What phones tell of where they are can be used."""
+    if not status.kept:
+        return Check(name="phones", state="ok", says="Nothing that phones told of where they are waits.")
+    says, todo = [], []
+    for phone, kept in sorted(status.kept.items()):
+        if "sealed" in kept:
+            says.append(f"{counted(kept['sealed'], 'message')} of the phone {phone!r} can not be opened.")
+            todo.append(f"Give the app's encryption key: `gladys-companion people passphrase {phone}`.")
+        if "nobody" in kept:
+            waiting = counted(kept["nobody"], "message waits", "messages wait")
+            says.append(f"{waiting} of the phone {phone!r}, which is nobody's yet.")
+            todo.append(f"Say whose it is: `gladys-companion people phone {phone} --person NAME`.")
+    return Check(name="phones", state="warn", says=" ".join(says), todo=" ".join(todo))
 
 
 def counted(number: int, one: str, many: str = "") -> str:

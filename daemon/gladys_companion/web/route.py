@@ -9,10 +9,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from gladys_companion.errors import RequestError
 from gladys_companion.model import Receipt
 from gladys_companion.web.service import Service
 
-__all__ = ["OPENAPI", "SERVICE", "Call", "Handler", "Route", "json_response", "receipt_response", "route"]
+__all__ = ["OPENAPI", "SERVICE", "Call", "Handler", "Route", "json_response", "number", "receipt_response", "route"]
 
 SERVICE = web.AppKey("service", Service)
 OPENAPI = web.AppKey("openapi", dict[str, Any])
@@ -43,6 +44,20 @@ def json_response(value: object, status: int = 200) -> web.Response:
 def receipt_response(receipt: Receipt) -> web.Response:
     """Return a receipt with its own status."""
     return json_response(receipt.body(), receipt.status)
+
+
+def number(request: web.Request, name: str) -> int | None:
+    """Return a query parameter that is a number; None if it is absent.
+
+    Raises:
+        RequestError: 422 when it is none.
+    """
+    given = request.query.get(name)
+    if given is None:
+        return None
+    if not given.isdecimal() or len(given) > 18:  # noqa: PLR2004 - what fits SQLite's integers
+        raise RequestError(422, "INVALID_FIELD", f"{name} is not a number.", field=name)
+    return int(given)
 
 
 def _answering(call: Call) -> Handler:

@@ -15,23 +15,16 @@ from gladys_companion.model import Receipt
 from gladys_companion.web import views
 from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.device_routes import DEVICE_ROUTES
-from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, receipt_response, route
+from gladys_companion.web.people_routes import PEOPLE_ROUTES
+from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, number, receipt_response, route
 from gladys_companion.web.service import Service
+from gladys_companion.web.zone_routes import ZONE_ROUTES
 
 __all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
 
 MOST_LISTED = 1_000
 STATES = ("planned", "unbound", "rejected", "quarantined")
 CHUNK = 262_144
-
-
-def _number(request: web.Request, name: str) -> int | None:
-    given = request.query.get(name)
-    if given is None:
-        return None
-    if not given.isdecimal() or len(given) > 18:  # noqa: PLR2004 - what fits SQLite's integers
-        raise RequestError(422, "INVALID_FIELD", f"{name} is not a number.", field=name)
-    return int(given)
 
 
 async def _status(service: Service, _: web.Request) -> object:
@@ -70,9 +63,9 @@ async def _events(service: Service, request: web.Request) -> object:
     if state is not None and state not in STATES:
         raise RequestError(422, "INVALID_FIELD", f"state is one of {', '.join(STATES)}.", field="state")
     return await service.events(
-        limit=max(1, min(_number(request, "limit") or 50, MOST_LISTED)),
-        before=_number(request, "before"),
-        after=_number(request, "after"),
+        limit=max(1, min(number(request, "limit") or 50, MOST_LISTED)),
+        before=number(request, "before"),
+        after=number(request, "after"),
         state=state,
         external_id=request.query.get("external_id"),
     )
@@ -144,6 +137,8 @@ ROUTES: tuple[Route, ...] = (
         reads=True,
     ),
     *DEVICE_ROUTES,
+    *PEOPLE_ROUTES,
+    *ZONE_ROUTES,
     route("GET", "/api/aliases", _aliases, summary="All aliases", answer=tuple[views.AliasView, ...], reads=True),
     route(
         "POST",

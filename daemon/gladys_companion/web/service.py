@@ -19,9 +19,11 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
+from gladys_companion.presence.service import PresenceService
 from gladys_companion.resolve import VIRTUAL
 from gladys_companion.store import backup, trace
 from gladys_companion.store.registry import Registry
+from gladys_companion.store.whereabouts import kept_counts
 from gladys_companion.store.writer import Store
 from gladys_companion.web import doctor
 from gladys_companion.web.follow import follow
@@ -54,6 +56,7 @@ class Service(Struct, frozen=True, kw_only=True):
     store: Store
     registry: Registry
     intake: Intake
+    presence: PresenceService
     host: Host
     clock: Clock = SYSTEM
     started_at: float = 0.0
@@ -61,7 +64,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     async def status(self) -> Status:
         """Return how it goes; a database that fails is part of the answer, not an error."""
-        counts, failed = None, None
+        counts, failed, kept = None, None, dict[str, dict[str, int]]()
         registry = self.registry.snapshot
         try:
             counts = Counts(
@@ -70,6 +73,7 @@ class Service(Struct, frozen=True, kw_only=True):
                 aliases=len(registry.aliases),
                 **await self.store.read(trace.counts),
             )
+            kept = await self.store.read(kept_counts)
         except StoreError as error:
             failed = str(error)
         return Status(
@@ -80,6 +84,7 @@ class Service(Struct, frozen=True, kw_only=True):
             started_at=self.started_at,
             counts=counts,
             store=failed,
+            kept=kept,
         )
 
     async def doctor(self) -> tuple[Check, ...]:

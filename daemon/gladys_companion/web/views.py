@@ -105,7 +105,10 @@ class Counts(Struct, frozen=True, kw_only=True):
 
 
 class Status(Vitals, frozen=True, kw_only=True):
-    """The whole of ``GET /api/status``. ``store`` is None, or why the database can not be used right now."""
+    """The whole of ``GET /api/status``. ``store`` is None, or why the database can not be used right now.
+
+    ``kept``: how many messages of which phone can not be used yet, and why (``sealed``, ``nobody``).
+    """
 
     running: bool
     version: str
@@ -113,6 +116,7 @@ class Status(Vitals, frozen=True, kw_only=True):
     started_at: float
     counts: Counts | None = None
     store: str | None = None
+    kept: dict[str, dict[str, int]] = {}
 
 
 class Check(Struct, frozen=True, kw_only=True):
