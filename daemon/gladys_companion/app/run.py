@@ -75,6 +75,7 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             store=store,
             registry=registry,
             intake=intake,
+            presence=presence,
             host=daemon,
             clock=clock,
             started_at=clock.now(),
