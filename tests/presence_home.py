@@ -80,11 +80,22 @@ class Track:
         await self.home.settled(event.id, "presence", "delivered", "rejected")
         return await self.home.intake.submit(event)
 
+    async def reply(self, body: Any, **more: Any) -> list[Any]:  # noqa: ANN401 - any body, as phones post them
+        """Post one body, and return what its phone is told in return."""
+        event = self.event(Post(body=body, **more))
+        await self.home.intake.submit(event)
+        await self.home.settled(event.id, "presence", "delivered", "rejected")
+        told: list[Any] = msgspec.json.decode(await self.home.presence.reply(event) or b"[]")
+        return told
+
+    def location(self, where: tuple[float, float], ago: float = 0.0, **more: Any) -> dict[str, Any]:
+        """Return a location of so many seconds ago."""
+        return {"_type": "location", "lat": where[0], "lon": where[1], "tst": self.now() - ago, "acc": 10, **more}
+
     async def at(self, where: tuple[float, float], ago: float = 0.0, **more: Any) -> Receipt:
         """Post a location of so many seconds ago; ``more`` are members of it, or of the post."""
         post = {name: more.pop(name) for name in tuple(more) if name in Post.__struct_fields__}
-        body = {"_type": "location", "lat": where[0], "lon": where[1], "tst": self.now() - ago, "acc": 10, **more}
-        return await self.post(body, **post)
+        return await self.post(self.location(where, ago, **more), **post)
 
     async def later(self, seconds: float) -> None:
         """Let time pass, and presence look at what that changes."""

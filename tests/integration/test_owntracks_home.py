@@ -180,3 +180,17 @@ async def test_killed_at_any_moment_everything_is_there_once(rig: Rig, http: aio
     assert all(one[1] != other[1] for one, other in pairwise(found)), found
     derived = rig.rows(rig.journal, "SELECT count(*) FROM events WHERE origin = 'presence' AND kind = 'presence'")
     assert derived == [(len(found),)]
+
+
+async def test_the_answer_to_the_phone_carries_friends_and_zones(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    """What home wants the app to have comes back in the answer to its own post, through the gateway."""
+    sharing = {**PEOPLE["presence"], "share_friends": True, "share_zones": True}
+    home = {"link": SOON, **PEOPLE, "presence": sharing, "people.bob": {}, "people.bob.phones.pixel": {"user": "bob"}}
+    async with open_rig(tmp_path, home=home) as rig:
+        anna, bob = OwnTracks(rig, http), OwnTracks(rig, http, "bob", "pixel")
+        assert [one["_type"] for one in await anna.at(HOME)] == ["cmd"]
+        told = await bob.at(AWAY)
+        assert [one["_type"] for one in told] == ["location", "card", "cmd"]
+        assert (told[0]["lat"], told[0]["tid"]) == (HOME[0], "AN")
+        receipts = rig.rows(rig.held_journal, "SELECT receipt FROM events")
+        assert not any("setWaypoints" in (row[0] or b"").decode() for row in receipts)  # the gateway keeps none of it

@@ -1,12 +1,23 @@
 """The configuration: its example is true, and each mistake in it is told with file, line, path and what was meant."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec import Struct, structs
 
-from gladys_companion.config import Config, Table, address, decode, load, secret
+from gladys_companion.config import (
+    Config,
+    PersonOptions,
+    PhoneOptions,
+    Table,
+    ZoneOptions,
+    address,
+    decode,
+    load,
+    secret,
+)
 from gladys_companion.config.lines import line_of, locate
 from gladys_companion.errors import ConfigError
 
@@ -45,10 +56,58 @@ def test_example_shows_every_option(option: str) -> None:
     """The example names every option there is."""
     lines = locate(EXAMPLE.read_text(encoding="utf-8"))
     path = tuple(option.split("."))
-    if path == ("sinks",):
-        assert "[sinks." in EXAMPLE.read_text(encoding="utf-8")
+    if path in {("sinks",), ("people",), ("zones",)}:
+        assert f"[{path[0]}." in EXAMPLE.read_text(encoding="utf-8")
     else:
         assert any(found[: len(path)] == path for found in lines)
+
+
+def test_example_of_people_and_zones_can_be_used(written: Write) -> None:
+    """With the marks before them taken away, its lines name every option of a person, a phone and a zone."""
+    text = re.sub(r"^#(?:   (.*))?$", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    config = load(written(text))
+    lines = locate(text)
+    for path, type_ in (
+        (("people", "anna"), PersonOptions),
+        (("people", "anna", "phones", "iphone"), PhoneOptions),
+        (("zones", "home"), ZoneOptions),
+    ):
+        for field in structs.fields(type_):
+            assert (*path, field.name) in lines or field.name == "phones"
+    assert config.people["anna"].phones["iphone"].user == "anna"
+    assert config.zones["home"].home
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("[people.Anna]\n", 1, "[people] Anna: such a name has lower-case letters, digits, - and _ only"),
+        ("[people.anna]\n\nnmae = 'x'\n", 3, "[people.anna] nmae: no such option. Did you mean 'name'?"),
+        ("[people]\nanna = 3\n", 2, "[people] anna: this must be a table: [people.anna]."),
+        ("[people.a.phones.p]\nusr = 'x'\n", 2, "[people.a.phones.p] usr: no such option. Did you mean 'user'?"),
+        ("[people.a.phones.p]\nname = 'x'\n", 1, "[people.a.phones] p: it says nothing by which the phone is known"),
+        (
+            "[people.a.phones.p]\nuser='a'\n[people.b.phones.p]\nuser='b'\n",
+            3,
+            "[people.b.phones] p: a has a phone 'p' already",
+        ),
+        ("[zones.home]\nlatitude = 1\nlongitude = 181\n", 3, "[zones.home] longitude: expected float <= 180.0."),
+        ("[zones.home]\nlatitude = 1\n", 1, "[zones] home: object missing required field longitude."),
+        (
+            "[zones.a]\nlatitude=1\nlongitude=1\nhome=true\n[zones.b]\nlatitude=1\nlongitude=1\nhome=true\n",
+            8,
+            "[zones.b] home: a is home already",
+        ),
+        ("[zones.a]\nlatitude=1\nlongitude=1\nexit_radius=50\n", 4, "[zones.a] exit_radius: it is less than the"),
+        ("[presence]\ntimezone = 'Mars/Base'\n", 2, "[presence] timezone: 'Mars/Base' is not a time zone"),
+    ],
+)
+def test_what_is_wrong_with_people_and_zones(written: Write, text: str, line: int, says: str) -> None:
+    """Names that the user chose are in the path, and each mistake points at its line."""
+    path = written(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}, line {line}: {says}")
 
 
 def test_unknown_option_is_told_with_line_and_nearest(written: Write) -> None:

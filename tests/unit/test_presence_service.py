@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from gladys_companion.config import PersonOptions, PhoneOptions, Retention
-from gladys_companion.protocol.owntracks.box import seal
+from gladys_companion.config import PersonOptions, PhoneOptions, Presence, Retention
+from gladys_companion.presence.replies import tracker_ids
+from gladys_companion.protocol.fixes import Fix
+from gladys_companion.protocol.owntracks import Encrypted
+from gladys_companion.protocol.owntracks.box import open_envelope, seal
 from gladys_companion.store import people, whereabouts
 from gladys_companion.store.history import prune
 from gladys_companion.store.people import Person, StoredZone
 from gladys_companion.store.trace import trace
 from tests.home import PRESENCE, SetClock
-from tests.presence_home import AWAY, CONFIG, HOME, open_presence
+from tests.presence_home import AWAY, CONFIG, HOME, Post, open_presence
 
 
 async def test_a_phone_comes_home_and_leaves(tmp_path: Path) -> None:
@@ -342,3 +347,129 @@ async def test_positions_are_kept_for_a_month_and_decisions_with_the_history(tmp
         assert await tidy(29) == (3, 2)
         assert await tidy(2) == (0, 2)
         assert await tidy(10) == (0, 0)
+
+
+SHARING = msgspec.structs.replace(CONFIG, presence=Presence(timezone="UTC", share_friends=True, share_zones=True))
+BOB: dict[str, Any] = {"user": "bob", "device": "pixel"}
+
+
+async def test_a_phone_is_told_of_its_friends_and_of_the_zones(tmp_path: Path) -> None:
+    """Where the others are with every answer; the zones when they changed, and once a day in case they were lost."""
+    async with open_presence(tmp_path, config=SHARING) as track:
+        await track.at(AWAY, batt=70, **BOB)
+        await track.later(1)
+        told = await track.reply(track.location(HOME))
+        kinds = [one["_type"] for one in told]
+        assert kinds == ["location", "card", "cmd"]
+        assert {name: told[0][name] for name in ("lat", "lon", "tid", "acc", "batt", "topic")} == {
+            "lat": AWAY[0],
+            "lon": AWAY[1],
+            "tid": "BO",
+            "acc": 10,
+            "batt": 70,
+            "topic": "owntracks/bob/pixel",
+        }
+        assert told[1]["name"] == "Bob"
+        zones = {one["desc"]: one for one in told[2]["waypoints"]["waypoints"]}
+        assert (zones["Home"]["rad"], zones["Home"]["rid"], zones["Work"]["rad"]) == (100, "home", 200)
+        assert [one["_type"] for one in await track.reply(track.location(HOME, acc=11))] == ["location", "card"]
+        wider = msgspec.structs.replace(track.home.presence.books.zones[0], radius=150, origin="toml")
+        await track.home.presence.change(lambda database: people.put_zone(database, wider))
+        changed = (await track.reply(track.location(HOME, acc=12)))[-1]["waypoints"]["waypoints"]
+        made = {one["rid"]: one["tst"] for one in changed}
+        assert made["home"] == zones["Home"]["tst"]  # a phone knows a zone by it
+        await track.later(90_000)
+        assert (await track.reply(track.location(HOME)))[-1]["_type"] == "cmd"
+
+
+async def test_who_is_nobody_or_late_or_speaks_otherwise_is_told_nothing(tmp_path: Path) -> None:
+    """Where others are is for their own, and for a phone that still waits."""
+    async with open_presence(tmp_path, config=SHARING) as track:
+        await track.at(AWAY, **BOB)
+        body = track.location(HOME)
+        assert await track.reply(body, user="guest", device="tablet") == []
+        old = track.event(Post(body=body))
+        track.home.clock.pass_by(60)
+        assert await track.home.presence.reply(old) is None
+        gpx = {"id": "iphone", "lat": "1", "lon": "2"}
+        assert await track.reply(gpx, app="osmand") == []
+    async with open_presence(tmp_path / "other") as track:
+        await track.at(AWAY, **BOB)
+        assert await track.reply(track.location(HOME)) == []
+
+
+async def test_a_phone_that_seals_is_told_sealed(tmp_path: Path) -> None:
+    """Not even the gateway sees where the others are."""
+    async with open_presence(tmp_path, config=SHARING) as track:
+        await track.home.presence.set_passphrase("iphone", PASSPHRASE)
+        await track.at(AWAY, **BOB)
+        told = await track.reply(seal(msgspec.json.encode(track.location(HOME)), PASSPHRASE))
+        assert {one["_type"] for one in told} == {"encrypted"}
+        opened = [open_envelope(Encrypted(key="", data=one["data"]), PASSPHRASE, track.now()) for one in told]
+        assert isinstance(opened[0], Fix)
+        assert (opened[0].latitude, opened[0].tracker_id) == (AWAY[0], "BO")
+
+
+def test_no_two_people_have_the_same_letters() -> None:
+    """Two characters tell them apart on a map, and stay theirs when others come."""
+    names = ["Anna", "Andrea", "Anna", "Ñ", "李", "A"]
+    everybody = [Person(id=f"p{number}", name=name, created_at=number) for number, name in enumerate(names)]
+    found = tracker_ids(everybody)
+    assert len(set(found.values())) == len(names)
+    assert all(len(letters) == 2 for letters in found.values())
+    assert tracker_ids(everybody[:3]) == {key: found[key] for key in ("p0", "p1", "p2")}
+
+
+@pytest.mark.parametrize(
+    ("app", "body"),
+    [
+        ("overland", {"locations": [{"geometry": {"coordinates": [HOME[1], HOME[0]]}, "properties": {}}]}),
+        ("osmand", {"id": "gps", "lat": str(HOME[0]), "lon": str(HOME[1]), "accuracy": "9", "batt": "55"}),
+        ("traccar", {"device_id": "gps", "location": {"coords": {"latitude": HOME[0], "longitude": HOME[1]}}}),
+        ("plus", {"latitude": HOME[0], "longitude": HOME[1], "accuracy": 9, "device_battery": 55}),
+    ],
+)
+async def test_other_apps_count_as_well(tmp_path: Path, app: str, body: dict[str, Any]) -> None:
+    """Each by its own protocol; the phone is known by what it calls itself, or by the user of Gladys."""
+    own = {"anna": PersonOptions(gladys_user="anna", phones={"gps": PhoneOptions(device="gps")})}
+    async with open_presence(tmp_path, config=msgspec.structs.replace(CONFIG, people=own)) as track:
+        moment = datetime.fromtimestamp(track.now(), UTC).isoformat()
+        if app == "overland":
+            body["locations"][0]["properties"] = {"timestamp": moment, "device_id": "gps", "horizontal_accuracy": 9}
+        elif app == "traccar":
+            body["location"] |= {"timestamp": moment}
+        names = {"user": "anna", "device": None} if app == "plus" else {"user": None, "device": None}
+        receipt = await track.post(body, app=app, key=None, **names)
+        assert receipt.outcome == "delivered", await track.reason(receipt)
+        await track.later(61)
+        assert await track.states() == ["in"]
+
+
+async def test_a_batch_is_judged_in_its_order_and_told_once(tmp_path: Path) -> None:
+    """Overland posts many positions at once: each is kept, the newest is told, what is wrong is said."""
+    own = {"anna": PersonOptions(phones={"gps": PhoneOptions(device="gps")})}
+    async with open_presence(tmp_path, config=msgspec.structs.replace(CONFIG, people=own)) as track:
+
+        def point(where: tuple[float, float], ago: float) -> dict[str, Any]:
+            moment = datetime.fromtimestamp(track.now() - ago, UTC).isoformat()
+            properties = {"timestamp": moment, "device_id": "gps", "horizontal_accuracy": 9}
+            return {"geometry": {"coordinates": [where[1], where[0]]}, "properties": properties}
+
+        points = [point(HOME, 300), point(AWAY, 900), point(HOME, 200), {"geometry": {}, "properties": {}}]
+        receipt = await track.post({"locations": points}, app="overland", user=None, device=None)
+        assert "1 left out: " in (await track.reason(receipt) or "")
+        assert await track.home.rows("SELECT count(*), sum(told) FROM positions") == [(3, 1)]
+        assert [one.state for one in sorted(await track.decided(), key=lambda one: one.since)] == ["out", "in"]
+        assert (await track.decided())[-1].evidence == (receipt.id,)
+        [located] = await track.derived("location")
+        assert located["at"] == track.now() - 200
+
+
+async def test_a_plus_phone_that_lies_still_is_heard_each_time(tmp_path: Path) -> None:
+    """Without time and id the same words within a minute are one message, and later another one."""
+    async with open_presence(tmp_path) as track:
+        body = {"latitude": HOME[0], "longitude": HOME[1], "accuracy": 9}
+        for expected in (1, 1, 2):
+            await track.post(body, app="plus", user="anna", device="iphone", key=None)
+            assert await track.home.rows("SELECT count(*) FROM positions") == [(expected,)]
+            await track.later(40)

@@ -173,6 +173,7 @@ class Daemon:
                         time_to_live=self.config.commands.time_to_live,
                         clock=self.clock,
                         told_time=self.presence.time.set,
+                        reply=self.presence.reply,
                     )
                     running = group.create_task(self.link.run(), name="link")
                 self._linked.set()

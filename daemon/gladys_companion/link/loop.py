@@ -24,7 +24,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import AuthError, ConfigError, ProtocolError, Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link.pairing import Pairing, plainly
-from gladys_companion.link.session import Session
+from gladys_companion.link.session import Reply, Session, no_reply
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.protocol.open_api import DEFAULT_TTL
 
@@ -90,6 +90,7 @@ class Link:
         clock: wall and boot time.
         delays: seconds to wait, as ``backoff.delay`` says them.
         told_time: called with the gateway's time, seconds since the epoch, whenever it tells it.
+        reply: returns what the app that sent an event is told in return.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a link, each named at its call
@@ -104,6 +105,7 @@ class Link:
         clock: Clock = SYSTEM,
         delays: Callable[[int, float, float], float] = delay,
         told_time: Callable[[float], None] = _nobody,
+        reply: Reply = no_reply,
     ) -> None:
         self._pairing = pairing
         self._intake = intake
@@ -114,6 +116,7 @@ class Link:
         self._time_to_live = time_to_live
         self._delays = delays
         self._told_time = told_time
+        self._reply = reply
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
         self._speaks_ours = False
@@ -269,7 +272,13 @@ class Link:
     async def _serve(self, socket: ClientConnection, silence: float) -> None:
         loop = asyncio.get_running_loop()
         session = Session(
-            socket, self._intake, self._clock, self._time_to_live, malformed=self._malformed, welcomed=self._welcomed
+            socket,
+            self._intake,
+            self._clock,
+            self._time_to_live,
+            malformed=self._malformed,
+            welcomed=self._welcomed,
+            reply=self._reply,
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -6,7 +6,7 @@ It always reads; what it reads goes to the intake in order of arrival, and is ac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import structlog
@@ -21,7 +21,9 @@ from gladys_companion.model import Event
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.store.writer import Chain
 
-__all__ = ["Session"]
+__all__ = ["Reply", "Session", "no_reply"]
+
+Reply = Callable[[Event], Awaitable[bytes | None]]
 
 MOST_UNDER_WAY = 1_024
 TRY_AGAIN_LATER = 1013  # a close code of websockets
@@ -32,10 +34,15 @@ TRY_AGAIN = 503
 log = structlog.get_logger(__name__)
 
 
+async def no_reply(_: Event) -> None:
+    """Tell nobody anything."""
+
+
 class Session:
     """Takes frames in; ``open`` until the gateway says goodbye.
 
-    ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself.
+    ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself, and
+    ``reply`` returns the JSON array that the app which sent an event is to be told beside its receipt, or None.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class Session:
         *,
         malformed: Callable[[], None],
         welcomed: Callable[[tuple[Raw, ...]], object],
+        reply: Reply,
     ) -> None:
         self._socket = socket
         self._intake = intake
@@ -54,6 +62,7 @@ class Session:
         self._time_to_live = time_to_live
         self._malformed = malformed
         self._welcomed = welcomed
+        self._reply = reply
         self._under_way = 0
         self._chain = Chain()
         self._number = 0
@@ -133,9 +142,17 @@ class Session:
                 raise Unavailable(f"an event could not be stored: {error}") from error
         else:
             if ack_id is not None:
-                await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt))))
+                told = await self._replied(event)
+                await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt, told))))
         finally:
             self._under_way -= 1
+
+    async def _replied(self, event: Event) -> bytes | None:
+        try:
+            return await self._reply(event)
+        except StoreError as error:  # the phone does without
+            log.warning("a phone is told nothing in return", reason=str(error))
+            return None
 
     async def tell(self) -> None:
         """Tell the gateway what receipts became after their acks; each counts as told when it acked. For ever."""

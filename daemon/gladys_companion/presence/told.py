@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from gladys_companion.errors import ProtocolError
 from gladys_companion.model import Event
+from gladys_companion.presence.phones import Names
 from gladys_companion.protocol import owntracks, trackers
 from gladys_companion.protocol.fields import object_of
 from gladys_companion.protocol.fixes import Fix
@@ -14,7 +15,7 @@ from gladys_companion.protocol.owntracks import Encrypted, Transition
 from gladys_companion.protocol.owntracks.box import open_envelope
 from gladys_companion.protocol.people import Reported
 
-__all__ = ["Told", "read_told", "reported"]
+__all__ = ["Told", "names_of", "read_told", "reported"]
 
 _SAYS = {
     owntracks.Waypoint: "a region of the phone",
@@ -55,6 +56,14 @@ def reported(event: Event) -> Reported:
         return _decoder.decode(event.body or "")
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ProtocolError("It is not what a phone told of where it is, and moves nobody.") from None
+
+
+def names_of(event: Event, told: Reported) -> Names:
+    """Return who a message says it is of, and the key that it came with."""
+    key = event.key
+    return Names(
+        told.app, told.user, told.device, key.id if key else None, key.name if key is not None and key.name else None
+    )
 
 
 def read_told(told: Reported, passphrase: str | None) -> Told:

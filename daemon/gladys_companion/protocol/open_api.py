@@ -203,6 +203,11 @@ def _text(body: bytes) -> str:
         raise ProtocolError(f"open-api-message: {error}.") from error
 
 
-def encode_receipt(receipt: Receipt) -> bytes:
-    """Return the ack of ``open-api-message``, always an object, never with the code ``NOT_FOUND``."""
-    return msgspec.json.encode(receipt.body())
+def encode_receipt(receipt: Receipt, reply: bytes | None = None) -> bytes:
+    """Return the ack of ``open-api-message``, always an object, never with the code ``NOT_FOUND``.
+
+    ``reply`` is a JSON array that the app which sent it is to be told in return; the gateway passes it on, if it is
+    ours, and keeps it nowhere.
+    """
+    body = receipt.body()
+    return msgspec.json.encode(body if reply is None else {**body, "reply": Raw(reply)})
