@@ -1,4 +1,4 @@
-"""What Gladys did not do, in a sentence that says what to do about it. Pure.
+"""What Gladys did not do, in a sentence that says what to do about it.
 
 Bodies: ``server/utils/httpErrors.js`` of Gladys Assistant 4.
 """
@@ -6,6 +6,8 @@ Bodies: ``server/utils/httpErrors.js`` of Gladys Assistant 4.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from aiohttp import ClientConnectorCertificateError, ClientConnectorError
 
 from gladys_companion.errors import AuthError, CompanionError, Rejected, Unavailable
 
-__all__ = ["refused", "unreachable"]
+__all__ = ["judged", "refused", "unreachable"]
 
 OK = 200
 ELSEWHERE = 300
@@ -22,6 +24,15 @@ UNAUTHORIZED = frozenset({401, 403})
 TOO_MANY = 429
 FAILED = 500
 MOST_SHOWN = 200
+
+
+@contextmanager
+def judged() -> Iterator[None]:
+    """Say of a refused key what a plug-in may say: nothing goes until the user acts."""
+    try:
+        yield
+    except AuthError as error:
+        raise Rejected(str(error)) from error
 
 
 def unreachable(name: str, error: BaseException, within: float) -> str:
@@ -42,7 +53,7 @@ def refused(name: str, status: int, body: bytes, to: str = "") -> CompanionError
 
     Args:
         name: what is called Gladys in the sentence.
-        status: of HTTP.
+        status: of HTTP; in the ``data`` of what can not be done.
         body: Gladys' own error, perhaps.
         to: where it sends us, if it does.
     """
@@ -57,7 +68,7 @@ def refused(name: str, status: int, body: bytes, to: str = "") -> CompanionError
     why = _reason(body) or f"status {status}"
     if status == TOO_MANY or status >= FAILED:
         return Unavailable(f"{name} failed: {why}.")
-    return Rejected(f"{name} refused it: {why}.")
+    return Rejected(f"{name} refused it: {why}.", status=status)
 
 
 def _reason(body: bytes) -> str:

@@ -6,8 +6,8 @@ Gladys answers a command before it carries it out, so it is asked afterwards whi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, NoReturn
 
 import structlog
@@ -16,14 +16,14 @@ from msgspec import Meta, Struct, structs
 from gladys_companion.backoff import backoff
 from gladys_companion.drivers.gladys_devices._catalogue import Catalogue
 from gladys_companion.drivers.gladys_devices._values import NAME, Known, Shown, agrees, shown
-from gladys_companion.errors import AuthError, Rejected, Unavailable, Unsure
-from gladys_companion.gladys_api import GladysApi, GladysFeature, Listing, open_api
+from gladys_companion.errors import Rejected, Unavailable, Unsure
+from gladys_companion.gladys_api import GladysApi, GladysFeature, Listing, judged, open_api
+from gladys_companion.gladys_api.looks import keep_looking
 from gladys_companion.model import Delivery, Device, Event, Feature, Service, report
 from gladys_companion.ports import Kit, Plugin, Trouble
 
 __all__ = ["PLUGIN", "Config", "GladysDevices"]
 
-FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 AT_A_TIME = 50  # devices that are looked at before others have their turn
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0  # seconds between two looks at what became of a command
 
@@ -114,7 +114,7 @@ class GladysDevices:
         if wanted is None:
             raise Rejected(f"{feature.name} takes a {'text' if feature.textual else 'number'}.")
         try:
-            with _judged():
+            with judged():
                 await self._command(device, feature, wanted)
         except Unsure:
             raise
@@ -166,7 +166,7 @@ class GladysDevices:
         return shown(theirs, textual=feature.textual, now=self._kit.clock.now())
 
     async def _asked(self, device_id: str) -> Known:
-        with _judged():
+        with judged():
             one = await self._api.device(device_id)
         mine = self._catalogue.note(one, self._kit.registry(), self._kit.clock.now()) if one is not None else None
         if mine is None:
@@ -177,32 +177,17 @@ class GladysDevices:
 
     async def run(self) -> NoReturn:
         """Look at what Gladys has, at once and every ``sync_every`` seconds; sooner again where that failed."""
-        due = asyncio.Event()
-        every = self._kit.gladys.sync_every
-        end = self._kit.every(every, due.set)
-        first = min(FIRST_RETRY, every)
-        delays = backoff(first, max(first, min(LAST_RETRY, every)))
-        try:
-            while True:
-                wait = None
-                try:
-                    async with self._kit.contained():
-                        await self._look()
-                except (Unavailable, Rejected) as error:
-                    self._troubled(str(error))
-                    wait = next(delays)
-                else:
-                    self._well()
-                    delays = backoff(first, max(first, min(LAST_RETRY, every)))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await due.wait()
-                due.clear()
-        finally:
-            end()
+        await keep_looking(
+            self._look,
+            seconds=self._kit.gladys.sync_every,
+            every=self._kit.every,
+            contained=self._kit.contained,
+            troubled=self._troubled,
+            well=self._well,
+        )
 
     async def _look(self) -> None:
-        with _judged():
+        with judged():
             listing = await self._api.devices()
             if listing.pages > 1 and self._catalogue.lacks(listing, self._kit.registry()):
                 listing = _both(listing, await self._api.devices())
@@ -248,15 +233,6 @@ class GladysDevices:
         self._trouble = None
         while self._waiting:
             self._kit.retry(self._waiting.pop())
-
-
-@contextmanager
-def _judged() -> Iterator[None]:
-    """Say of a refused key what a driver may say: nothing goes until the user acts."""
-    try:
-        yield
-    except AuthError as error:
-        raise Rejected(str(error)) from error
 
 
 def _both(one: Listing, other: Listing) -> Listing:
