@@ -1,6 +1,6 @@
 """One TOML file into one typed, frozen value; its mistakes are told with file, line, path and the nearest key."""
 
-from gladys_companion.config.complaints import complaints
+from gladys_companion.config.meaning import complaints
 from gladys_companion.config.options import (
     Commands,
     Config,

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from gladys_companion import systemd
-from gladys_companion.config.complaints import complaints
+from gladys_companion.config.meaning import complaints
 from gladys_companion.config.lines import Path as Keys
 from gladys_companion.config.lines import line_of, locate
 from gladys_companion.config.options import ID, Config, PersonOptions, PhoneOptions, ZoneOptions
