@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from gladys_companion import systemd
-from gladys_companion.config.meaning import complaints
 from gladys_companion.config.lines import Path as Keys
 from gladys_companion.config.lines import line_of, locate
+from gladys_companion.config.meaning import complaints
 from gladys_companion.config.options import ID, Config, PersonOptions, PhoneOptions, ZoneOptions
 from gladys_companion.errors import ConfigError
 
