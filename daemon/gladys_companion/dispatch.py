@@ -17,7 +17,7 @@ from gladys_companion.errors import Rejected, StoreError, Unavailable, Unsure
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, DeliveryState, PlannedDelivery, RegistrySnapshot
 from gladys_companion.plugins import PluginRecord, contained
-from gladys_companion.resolve import late_reason
+from gladys_companion.resolve import late_reason, once
 from gladys_companion.store import journal, lanes
 from gladys_companion.store.journal import Settled, Settlement
 from gladys_companion.store.lanes import Lease, Leased
@@ -169,14 +169,14 @@ class Dispatch:
 
     async def _attempt(self, lane: str, one: Leased) -> Settlement:
         late = one.event.boot != self._clock.boot or self._clock.elapsed() >= one.event.deadline
-        if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature)):
+        if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature, one.event.kind)):
             return _settled(one, "expired", reason)
         try:
             remark = await self._deliver(lane, one, late=late)
         except TimeoutError:
             reason = f"no answer within {self._attempt_time_out:g} s"
-            once = one.feature is not None and one.feature.momentary
-            return _settled(one, "unknown", reason) if once else self._again(one, reason)
+            unsure = once(one.target, one.event, one.feature)
+            return _settled(one, "unknown", reason) if unsure else self._again(one, reason)
         except Unsure as error:
             return _settled(one, "unknown", str(error))
         except Unavailable as error:

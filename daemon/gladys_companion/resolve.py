@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from gladys_companion.model import (
     ANY_KEY,
     Device,
     Event,
     Feature,
+    Kind,
     Plan,
     PlannedDelivery,
     Refusal,
@@ -26,6 +31,7 @@ __all__ = [
     "addressable",
     "late_reason",
     "nearest",
+    "once",
     "plan",
 ]
 
@@ -187,38 +193,85 @@ def _untold(device: Device | None, told: tuple[str, ...], *, quiet: bool) -> str
     return "Gladys was not told: [sinks.gladys] is not switched on at home."
 
 
-def late_reason(delivery: PlannedDelivery, feature: Feature | None) -> str | None:
+_TOO_LATE: dict[Kind, str] = {  # for Gladys' API, where all is of now
+    "location": "a position that is late never moves the one that Gladys has last",
+    "presence": "it came too late to be told as if it were now: it is history",
+    "message": "Gladys takes a message for a wish of now, and this one is late",
+    "signal": "a scene that is late is not started",
+}
+
+
+class _About(Struct, frozen=True):
+    """What decides of a derived event whether Gladys is told, and whether twice is one too many."""
+
+    gladys_user: Any = None
+    state: Any = None
+    home: Any = None
+
+
+_about = msgspec.json.Decoder(_About)
+
+
+def _what(event: Event) -> _About:
+    try:
+        return _about.decode(event.body or "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _About()
+
+
+def late_reason(delivery: PlannedDelivery, feature: Feature | None, kind: Kind = "state") -> str | None:
     """Return why a late event must not go to this target; None where it still may, as history.
 
-    A command is never late for a device. A text has no history at Gladys. What tells where somebody was is never too
-    late for that.
+    A command is never late for a device. A text has no history at Gladys, and neither has anything by its API. What
+    tells where somebody was is never too late for that.
     """
     if delivery.lane != delivery.target:
         return "older than its time to live when its turn came"
+    if delivery.target == GLADYS_API:
+        return _TOO_LATE.get(kind)
     if delivery.target != PRESENCE and feature is not None and feature.textual:
         return "a text that is late can not be told as history"
     return None
+
+
+def once(target: str, event: Event, feature: Feature | None) -> bool:
+    """Return whether to do it twice would be once too often: then a delivery that may have been done is not repeated.
+
+    A click, a message, a scene; not a position, nor that somebody is at home.
+    """
+    if target != GLADYS_API:
+        return feature is not None and feature.momentary
+    if event.kind == "presence":
+        about = _what(event)
+        return not (about.home is True and about.state == "in")
+    return event.kind in {"message", "signal"}
 
 
 def plan(event: Event, registry: RegistrySnapshot) -> Plan:
     """Return what is to become of an event.
 
     A state is a command for a writable device of another origin, a value for a virtual or read-only one, and news for
-    every open sink but its origin. What a phone tells of where it is goes to presence; what presence makes of it, and
-    messages, to Gladys' API, if that is switched on; a signal to what it is to do.
+    every open sink but its origin. What a phone tells of where it is goes to presence; what presence makes of it, of
+    people that Gladys knows, and messages and the scenes of signals, to Gladys' API, if that is switched on; a signal
+    to what it is to do.
     """
     match event.kind:
         case "state":
             return _state(event, registry)
         case "location" | "transition" if event.origin != PRESENCE:
             return _to(PRESENCE)
-        case "signal":
+        case "signal" if event.origin != SIGNALS:
             return _to(SIGNALS)
-        case _ if GLADYS_API in registry.targets:
-            return _to(GLADYS_API)
-        case "message":
-            return Plan(state="planned", warning="It is kept, and told nobody: [sinks.gladys_api] is not switched on.")
-    return Plan(state="planned")
+    return _for_gladys(event, registry)
+
+
+def _for_gladys(event: Event, registry: RegistrySnapshot) -> Plan:
+    """Return the plan of what only Gladys' API takes: people that Gladys knows, messages, and scenes to be started."""
+    said = event.kind in {"message", "signal"}
+    if GLADYS_API in registry.targets and (said or _what(event).gladys_user):
+        return _to(GLADYS_API)
+    warning = "It is kept, and told nobody: [sinks.gladys_api] is not switched on." if said else None
+    return Plan(state="planned", warning=warning)
 
 
 def _to(target: str) -> Plan:

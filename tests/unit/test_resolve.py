@@ -20,7 +20,7 @@ from gladys_companion.model import (
     RegistrySnapshot,
     Sender,
 )
-from gladys_companion.resolve import GLADYS_API, GLADYS_DEVICES, PRESENCE, SIGNALS, late_reason, nearest, plan
+from gladys_companion.resolve import GLADYS_API, GLADYS_DEVICES, PRESENCE, SIGNALS, late_reason, nearest, once, plan
 from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE
 from tests.home import PRESENCE as SAYS_HOME
 
@@ -278,20 +278,23 @@ def with_anna(**more: Any) -> RegistrySnapshot:
 
 
 @pytest.mark.parametrize(
-    ("kind", "origin", "expected"),
+    ("kind", "origin", "body", "expected"),
     [
-        ("location", "gateway", [PRESENCE]),
-        ("transition", "gateway", [PRESENCE]),
-        ("location", "local", [PRESENCE]),
-        ("location", PRESENCE, [GLADYS_API]),
-        ("presence", PRESENCE, [GLADYS_API]),
-        ("message", "gateway", [GLADYS_API]),
-        ("signal", "gateway", [SIGNALS]),
+        ("location", "gateway", None, [PRESENCE]),
+        ("transition", "gateway", None, [PRESENCE]),
+        ("location", "local", None, [PRESENCE]),
+        ("location", PRESENCE, '{"gladys_user": "anna"}', [GLADYS_API]),
+        ("presence", PRESENCE, '{"gladys_user": "anna", "state": "in"}', [GLADYS_API]),
+        ("location", PRESENCE, '{"gladys_user": null}', []),
+        ("presence", PRESENCE, "{}", []),
+        ("message", "gateway", '{"text": "hello"}', [GLADYS_API]),
+        ("signal", "gateway", None, [SIGNALS]),
+        ("signal", SIGNALS, '{"scene": "cinema"}', [GLADYS_API]),
     ],
 )
-def test_each_kind_has_one_place_to_go(kind: Kind, origin: str, expected: list[str]) -> None:
-    """What phones tell goes to presence, what it comes to goes to Gladys, each in a lane of its own."""
-    made = plan(event("", kind=kind, origin=origin), with_anna())
+def test_each_kind_has_one_place_to_go(kind: Kind, origin: str, body: str | None, expected: list[str]) -> None:
+    """What phones tell goes to presence, what it comes to goes to Gladys if it knows the person, each in its lane."""
+    made = plan(event("", kind=kind, origin=origin, body=body), with_anna())
     assert [(one.target, one.lane) for one in made.deliveries] == [(name, name) for name in expected]
     assert (made.state, made.warning) == ("planned", None)
 
@@ -302,7 +305,9 @@ def test_without_gladys_a_message_is_kept_and_that_is_told() -> None:
     told = plan(event("", kind="message"), quiet)
     assert told.deliveries == ()
     assert "[sinks.gladys_api]" in (told.warning or "")
-    assert plan(event("", kind="presence", origin=PRESENCE), quiet) == Plan(state="planned")
+    assert plan(event("", kind="presence", origin=PRESENCE, body='{"gladys_user": "anna"}'), quiet) == Plan(
+        state="planned"
+    )
 
 
 def test_states_never_go_to_the_api_of_gladys() -> None:
@@ -333,6 +338,32 @@ def test_late_is_not_too_late_for_presence() -> None:
     """A text that comes late tells where somebody was, although Gladys can not be told any more."""
     assert late_reason(PlannedDelivery(PRESENCE, PRESENCE), NOTE) is None
     assert late_reason(PlannedDelivery("gladys", "gladys"), NOTE)
+
+
+@pytest.mark.parametrize("kind", ["location", "presence", "message", "signal"])
+def test_what_is_late_is_too_late_for_the_api_of_gladys(kind: Kind) -> None:
+    """It takes all for now, so that the past would move a person, or start a scene."""
+    assert late_reason(PlannedDelivery(GLADYS_API, GLADYS_API), None, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "times"),
+    [
+        ("location", "{}", "again"),
+        ("presence", '{"state": "in", "home": true}', "again"),
+        ("presence", '{"state": "out", "home": true}', "once"),
+        ("presence", '{"state": "in", "home": false}', "once"),
+        ("presence", "garbage", "once"),
+        ("presence", None, "once"),
+        ("message", '{"text": "x"}', "once"),
+        ("signal", '{"scene": "x"}', "once"),
+    ],
+)
+def test_what_gladys_must_not_be_told_twice(kind: Kind, body: str | None, times: str) -> None:
+    """Scenes and messages; to be at home twice is to be at home, and what can not be read is taken for a scene."""
+    told = event("", kind=kind, origin=PRESENCE, body=body)
+    assert once(GLADYS_API, told, None) is (times == "once")
+    assert not once(PRESENCE, told, None)
 
 
 ids = st.sampled_from([*FEATURES, "mqtt:lamp", "", "x" * 70_000, "a/b+c#", "é\u2028"]) | st.text()

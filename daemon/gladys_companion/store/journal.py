@@ -168,7 +168,7 @@ def follow(
         state, reason = delivery.state, delivery.reason
         if undone:
             state, reason = "expired", UNDONE
-        elif late and state == "pending" and (expired := late_reason(delivery, feature)):
+        elif late and state == "pending" and (expired := late_reason(delivery, feature, event.kind)):
             state, reason, undone = "expired", expired, is_device
         connection.execute(
             _INSERT_DELIVERY,

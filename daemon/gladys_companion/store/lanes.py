@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlite_utils import Database
 
 from gladys_companion.model import Event, Feature, PlannedDelivery, RegistrySnapshot
-from gladys_companion.resolve import late_reason
+from gladys_companion.resolve import late_reason, once
 from gladys_companion.store.journal import Settlement, settle
 from gladys_companion.store.receipts import EVENT_COLUMNS, read_event
 
@@ -70,10 +70,10 @@ def lease(
         feature = registry.features.get(feature_id) if feature_id else None
         same_boot = event.boot == boot
         late = not same_boot or elapsed >= event.deadline
-        if late and (reason := late_reason(PlannedDelivery(target, lane), feature)):
+        if late and (reason := late_reason(PlannedDelivery(target, lane), feature, event.kind)):
             expired.append(Settlement(seq=seq, target=target, state="expired", reason=reason))
             continue
-        alone = lane != target or crashes > 0 or (feature is not None and feature.momentary)
+        alone = lane != target or crashes > 0 or once(target, event, feature)
         if alone and taken:
             break
         if same_boot and retry_at > elapsed:
@@ -89,10 +89,10 @@ def lease(
             break
     also = settle(database, expired, now, waits).also
     for one in taken:
-        once = one.feature is not None and one.feature.momentary
+        sending = once(one.target, one.event, one.feature)
         database.conn.execute(
             "UPDATE deliveries SET attempts = attempts + 1, under_way = 1, state = ? WHERE event = ? AND target = ?",
-            ("sending" if once else "pending", one.seq, one.target),
+            ("sending" if sending else "pending", one.seq, one.target),
         )
     return Lease(taken=tuple(taken), settled=(*expired, *also), wait=wait)
 
