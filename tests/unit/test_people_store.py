@@ -95,6 +95,27 @@ def test_gladys_leaves_alone_what_the_user_wrote(database: Database) -> None:
     assert people.zone(database, "home") == HOME
 
 
+def test_gladys_says_who_somebody_is_there(database: Database) -> None:
+    """A person of the file is linked with the user of the same id or selector, also after the file was read again."""
+    mum = Person(id="mum", name="Mum", origin="toml", gladys_user="anna")
+    theirs = Person(
+        id="anna", name="Anna R", origin="gladys", gladys_user="anna", gladys_user_id="u-1", gladys_house="h"
+    )
+    people.put_person(database, mum)
+    for _ in range(2):
+        people.put_person(database, theirs)
+        linked = structs.replace(mum, gladys_user_id="u-1", gladys_house="h")
+        assert people.people(database) == (linked,)
+        people.put_person(database, mum)
+        assert people.people(database) == (linked,)
+    other = structs.replace(mum, gladys_user="berta")
+    people.put_person(database, other)
+    assert people.person(database, "mum") == other  # what was known was of another user
+    people.put_zone(database, HOME)
+    people.put_zone(database, structs.replace(HOME, origin="gladys", radius=1, gladys="house:home"))
+    assert people.zone(database, "home") == structs.replace(HOME, gladys="house:home")
+
+
 def test_a_phone_that_was_only_seen_becomes_somebodys(database: Database) -> None:
     """The user's word replaces what its first message made; when it was heard stays."""
     people.put_phone(database, structs.replace(IPHONE, origin="seen", person=None, heard_at=8.0))

@@ -185,6 +185,12 @@ async def test_mistakes_are_told_in_a_sentence(told: Told, arguments: tuple[str,
     assert says in ended.err
 
 
+async def test_names_of_all_scripts_have_an_id(told: Told) -> None:
+    """Accents are left out, and what has no such letter at all is counted."""
+    for name, expected in (("Zoé", "zoe"), ("李", "one-1"), ("Юля", "one-2"), ("Jean-Luc 2", "jean-luc-2")):
+        assert (await told("people", "add", name, "--json")).json()["id"] == expected
+
+
 @OFFLINE
 async def test_without_a_daemon_the_database_is_changed(config: str) -> None:
     """What was added then is there when it runs; nothing is lost between two commands."""

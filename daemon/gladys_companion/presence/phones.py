@@ -7,13 +7,15 @@ where that can be no lie: the first one that calls itself after a person, or one
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from gladys_companion.store.people import Person, Phone
 
-__all__ = ["Names", "find", "make", "names_of", "owner", "slug"]
+__all__ = ["UNNAMED", "Names", "find", "make", "names_of", "owner", "slug"]
 
+UNNAMED = "one"  # the id of what has no letter that an id may have
 _LONGEST_ID = 40
 _PLUS = "plus"  # names the user of Gladys whose key it was, and not what the phone says
 
@@ -99,5 +101,6 @@ def make(names: Names, people: Sequence[Person], phones: Collection[Phone], now:
 
 
 def slug(name: str) -> str:
-    """Return a name as an id: lower case, letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:_LONGEST_ID].strip("-") or "one"
+    """Return a name as an id: lower case, letters without accents, digits and dashes."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.casefold()).strip("-")[:_LONGEST_ID].strip("-") or UNNAMED

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from gladys_companion.errors import RequestError
 from gladys_companion.store.people_rows import (
+    LINKS,
     LISTS,
     NEVER_CHANGED,
     OF_GLADYS,
@@ -112,7 +113,13 @@ def witnesses(database: Database) -> frozenset[str]:
 
 
 def put_person(database: Database, row: Person) -> bool:
-    """Add or change a person, as ``put_zone`` does a zone."""
+    """Add or change a person, as ``put_zone`` does a zone.
+
+    Who is there already under another id as the same user of Gladys, is told what Gladys knows of them.
+    """
+    if row.origin == "gladys":
+        same = select(database, Person, "gladys_user = ? AND origin != 'gladys'", row.gladys_user)
+        row = structs.replace(row, id=same[0].id) if same else row
     return _put(database, row)
 
 
@@ -124,8 +131,9 @@ def put_phone(database: Database, row: Phone) -> bool:
 def put_zone(database: Database, row: StoredZone) -> bool:
     """Add a zone or change it; return whether anything changed.
 
-    The row's ``origin`` says who wants it: ``toml`` may all; ``gladys`` leaves alone what another wrote, and of its own
-    what Gladys knows nothing of; ``user`` may not change what ``toml`` says, nor what Gladys knows.
+    The row's ``origin`` says who wants it: ``toml`` may all; ``gladys`` leaves alone what another wrote, but for what
+    it is called in Gladys, and of its own what Gladys knows nothing of; ``user`` may not change what ``toml`` says, nor
+    what Gladys knows.
 
     Raises:
         RequestError: 409 ``KEPT_IN_CONFIGURATION`` or ``KEPT_IN_GLADYS``: it has to be changed there.
@@ -155,10 +163,10 @@ def _merged(row: Row, wanted: Row, of_gladys: frozenset[str]) -> Row:
     """Return what a row becomes when somebody wants it otherwise."""
     if wanted.origin == "gladys":
         if row.origin != "gladys":
-            return row
+            return _linked(row, wanted)
         return structs.replace(row, **{name: getattr(wanted, name) for name in of_gladys})
     if wanted.origin == "toml":
-        return wanted
+        return _linked(wanted, row)
     refuse_configured(row)
     if row.origin == "gladys":
         changed = next((name for name in sorted(of_gladys) if getattr(row, name) != getattr(wanted, name)), None)
@@ -167,6 +175,14 @@ def _merged(row: Row, wanted: Row, of_gladys: frozenset[str]) -> Row:
             raise RequestError(409, "KEPT_IN_GLADYS", sentence, field=changed)
         return structs.replace(wanted, origin="gladys")
     return wanted
+
+
+def _linked(row: Row, known: Row) -> Row:
+    """Return a row that says who or what it is in Gladys, where only the other one does."""
+    links = LINKS & set(row.__struct_fields__)
+    if any(None not in (pair := (getattr(row, name), getattr(known, name))) and pair[0] != pair[1] for name in links):
+        return row  # somebody else
+    return structs.replace(row, **{name: getattr(known, name) for name in links if getattr(row, name) is None})
 
 
 def refuse_configured(row: Person | Phone | StoredZone) -> None:

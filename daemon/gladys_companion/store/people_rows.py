@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from gladys_companion.errors import RequestError
 
 __all__ = [
+    "LINKS",
     "LISTS",
     "NEVER_CHANGED",
     "OF_GLADYS",
@@ -102,6 +103,7 @@ OF_GLADYS = {
     "zones": frozenset({"name", "latitude", "longitude", "radius", "gladys"}),
     "phones": frozenset[str](),
 }
+LINKS = frozenset({"gladys_user", "gladys_user_id", "gladys_house", "gladys"})  # what a row of ours is in Gladys
 NEVER_CHANGED = frozenset({"created_at", "made_at", "heard_at", "zones_sent"})
 
 

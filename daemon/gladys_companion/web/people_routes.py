@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from gladys_companion.errors import RequestError
 from gladys_companion.presence import asked
-from gladys_companion.presence.phones import slug
+from gladys_companion.presence.phones import UNNAMED, slug
 from gladys_companion.store import people as rows
 from gladys_companion.store.people import Person, Phone
 from gladys_companion.web import people_views as views
@@ -34,8 +34,11 @@ def free_id(name: str, given: str | None, taken: Iterable[str], what: str) -> st
     Raises:
         RequestError: 409 when it is taken.
     """
+    known = set(taken)
     row_id = given or slug(name)
-    if row_id in set(taken):
+    if row_id == UNNAMED and given is None:  # the name has no letter that an id may have
+        row_id = next(one for number in range(1, len(known) + 2) if (one := f"{UNNAMED}-{number}") not in known)
+    if row_id in known:
         raise RequestError(
             409, "ALREADY_EXIST", f"There is a {what} {row_id!r} already: choose another id.", field="id"
         )
@@ -88,7 +91,10 @@ async def _change_person(service: Service, request: web.Request) -> object:
         before = rows.person(database, row_id)
         if wish.home is not UNSET:
             _check_zone(database, wish.home)
-        rows.put_person(database, structs.replace(before, **wished(wish), origin="user"))
+        fields = wished(wish)
+        if wish.gladys_user not in {UNSET, before.gladys_user}:
+            fields["gladys_user_id"] = None  # of another user
+        rows.put_person(database, structs.replace(before, **fields, origin="user"))
 
     await service.presence.change(job)
     return (await _whys(service, row_id, 0)).person
