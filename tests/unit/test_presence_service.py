@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from gladys_companion.config import PersonOptions, PhoneOptions, Presence, Retention
+from gladys_companion.model import Delivery
 from gladys_companion.presence.replies import tracker_ids
 from gladys_companion.protocol.fixes import Fix
 from gladys_companion.protocol.owntracks import Encrypted
@@ -473,3 +474,31 @@ async def test_a_plus_phone_that_lies_still_is_heard_each_time(tmp_path: Path) -
             await track.post(body, app="plus", user="anna", device="iphone", key=None)
             assert await track.home.rows("SELECT count(*) FROM positions") == [(expected,)]
             await track.later(40)
+
+
+async def test_what_is_delivered_once_more_after_a_crash_adds_nothing(tmp_path: Path) -> None:
+    """The commit of what a message comes to is whole; if its settlement is lost, the same again changes no row."""
+    async with open_presence(tmp_path) as track:
+        home = track.home
+        tables = (
+            "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM decisions), (SELECT count(*) FROM history)"
+        )
+        event = home.event(PRESENCE.external_id, 1.0)
+        bodies = [
+            track.event(Post(body=track.location(HOME, batt=5))),
+            track.event(Post(body={"_type": "transition", "event": "enter", "desc": "Home", "tst": track.now()})),
+            event,
+        ]
+        for one in bodies:
+            await home.intake.submit(one)
+            await home.settled(one.id, "presence", "delivered")
+        await track.later(61)
+        before = await home.rows(tables)
+        for one in bodies:
+            feature = home.registry.snapshot.features.get(one.external_id or "")
+            again = Delivery(seq=1, event=one, target="presence", lane="presence", feature=feature, device=None)
+            assert await home.presence.deliver(again) is None
+        await track.later(61)
+        assert await home.rows(tables) == before
+        assert await track.states() == ["in"]
+        assert await track.states("bob") == ["in"]

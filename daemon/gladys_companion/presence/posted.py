@@ -80,7 +80,7 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
         ledger.observe(person, [seen], cause)
     elif fresh:
         notes += _judge(ledger, event, phone, person, fresh, received_at)
-    elif told.fixes:
+    elif told.fixes and not whereabouts.came_with(database, phone.id, told.fixes[0].key, event.id):
         notes.append("known already: it was sent before")
     return Taken("; ".join(notes) or None)
 

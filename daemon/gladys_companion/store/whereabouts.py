@@ -21,6 +21,7 @@ __all__ = [
     "Why",
     "add_decision",
     "add_position",
+    "came_with",
     "decisions",
     "forget_kept",
     "keep",
@@ -110,6 +111,14 @@ def add_position(database: Database, row: StoredPosition, *, dated: bool) -> boo
     marks = ", ".join("?" for _ in values)
     database.conn.execute(f"INSERT INTO positions ({_POSITION}) VALUES ({marks})", values)
     return True
+
+
+def came_with(database: Database, phone_id: str, key: str, event_id: str) -> bool:
+    """Return whether a known position came with this very event: a crash came between its commit and the next."""
+    row = database.conn.execute(
+        "SELECT 1 FROM positions WHERE phone = ? AND key = ? AND event = ? LIMIT 1", (phone_id, key, event_id)
+    ).fetchone()
+    return row is not None
 
 
 def mark(database: Database, row: StoredPosition, *, told: bool, note: str | None = None) -> None:
