@@ -13,12 +13,14 @@ import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+
+from tests.gladys_people import GladysPeople
 
 __all__ = ["CATEGORIES", "KEY", "UNITS", "GladysServer", "feature", "open_gladys"]
 
@@ -109,7 +111,8 @@ class GladysServer:
     ``keys`` are valid ones. ``asked`` notes each request as method and path; ``commanded`` each value that a device was
     to get. ``react`` plays the device: it is given feature and value, and returns the value that the device then has,
     None for a device that does nothing. ``fault`` makes each answer a wrong one: ``hang``, ``garbage``, ``slow``,
-    ``redirect``, ``huge``, ``close``, or a status. One that ``loses_answers`` takes values, and answers nobody.
+    ``redirect``, ``huge``, ``close``, or a status; ``faulty`` are the beginnings of methods and paths where that is so.
+    One that ``loses_answers`` does what is posted, and answers nobody. ``people`` is what it knows of those.
     """
 
     def __init__(self) -> None:
@@ -122,6 +125,7 @@ class GladysServer:
         self.react: Callable[[Members, Any], Awaitable[Any]] = self._obedient
         self.on_value: Callable[[Members, Members, Any], Awaitable[None]] | None = None  # the MQTT service, if any
         self.fault: str | int | None = None
+        self.faulty: tuple[str, ...] = ("",)
         self.loses_answers = False
         self.paged = True
         self.too_many_states: set[str] = set()
@@ -129,6 +133,18 @@ class GladysServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._port = 0
+        self.people = GladysPeople(
+            refuse=_Refused, slug=slug, written=written, later=self._do_later, changed=self._has_changed
+        )
+
+    def _do_later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _has_changed(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
 
     async def _obedient(self, _: Members, value: Any) -> Any:  # noqa: ANN401 - JSON
         return value
@@ -247,8 +263,7 @@ class GladysServer:
             has = await self.react(one, value)
         if has is not None:
             self.save_state(one["external_id"], has)
-        async with self.changed:
-            self.changed.notify_all()
+        await self._has_changed()
 
     # server/api
 
@@ -262,6 +277,7 @@ class GladysServer:
             web.delete("/api/v1/device/{selector}", self._delete),
             web.post("/api/v1/device_feature/{selector}/value", self._set),
             web.get("/api/v1/service/{name}", self._service),
+            *self.people.routes(),
         ]
         application.add_routes(routes)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
@@ -288,11 +304,11 @@ class GladysServer:
             self.asked.append(f"{request.method} {request.path}")
             self.keys_seen.append(request.headers.get("Authorization"))
             self.changed.notify_all()
-        if self.fault is not None:
+        if self.fault is not None and f"{request.method} {request.path}".startswith(self.faulty):
             return await self._wrong(request)
         try:
             self._authenticate(request)
-            return await handler(request)
+            answer = await handler(request)
         except _Refused as refused:
             return web.json_response(refused.body, status=refused.status)
         except web.HTTPNotFound:
@@ -301,6 +317,10 @@ class GladysServer:
         except web.HTTPRequestEntityTooLarge:
             error = {"expected": LARGEST_BODY, "type": "entity.too.large"}
             return web.json_response({"status": 500, "code": "SERVER_ERROR", "error": error}, status=500)
+        if self.loses_answers and request.method == "POST":
+            assert request.transport is not None
+            request.transport.abort()
+        return answer
 
     async def _wrong(self, request: web.Request) -> web.StreamResponse:
         if self.fault == "hang":
@@ -378,12 +398,7 @@ class GladysServer:
     async def _set(self, request: web.Request) -> web.Response:
         value = json.loads(await request.read()).get("value")
         selector = request.match_info["selector"]
-        task = asyncio.create_task(self.set_value(selector, value))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if self.loses_answers:
-            assert request.transport is not None
-            request.transport.abort()
+        self._do_later(self.set_value(selector, value))
         action = {"type": "device.set-value", "device_feature": selector, "value": value, "status": "pending"}
         return web.json_response(action)
 
