@@ -464,6 +464,10 @@ async def test_a_batch_is_judged_in_its_order_and_told_once(tmp_path: Path) -> N
         assert (await track.decided())[-1].evidence == (receipt.id,)
         [located] = await track.derived("location")
         assert located["at"] == track.now() - 200
+        many = [point((HOME[0] + second / 1e6, HOME[1]), 180 - second) for second in range(130)]
+        await track.post({"locations": many}, app="overland", user=None, device=None)
+        assert await track.home.rows("SELECT count(*), sum(told) FROM positions") == [(133, 2)]
+        assert (await track.derived("location"))[-1]["at"] == track.now() - 51
 
 
 async def test_a_plus_phone_that_lies_still_is_heard_each_time(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlite_utils import Database
 
 from gladys_companion.model import Event
 from gladys_companion.presence import derived
+from gladys_companion.presence.derived import Cause
 from gladys_companion.presence.engine import State
 from gladys_companion.presence.evidence import Hint, crossing, position
 from gladys_companion.presence.leader import leaders
@@ -19,7 +22,9 @@ from gladys_companion.store import whereabouts
 from gladys_companion.store.people import Person, Phone
 from gladys_companion.store.whereabouts import StoredPosition
 
-__all__ = ["NOBODYS", "SEALED", "Taken", "met", "take_message", "take_state"]
+__all__ = ["NOBODYS", "SEALED", "Message", "Taken", "met", "take_message", "take_state"]
+
+AT_ONCE = 50  # positions of one commit: each may have everything after it judged anew
 
 SEALED = (
     "It is encrypted, and the passphrase of the phone {phone!r} is not known here: give it with "
@@ -46,17 +51,34 @@ class Taken(NamedTuple):
     refusal: str | None = None
 
 
-def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, received_at: float, names: str) -> Taken:
-    """Write down what a message comes to.
+class Message(NamedTuple):
+    """A message of a phone, or a part of one with many positions: from the ``first`` on, and whether it is the last.
 
-    Args:
-        ledger: of this job.
-        event: that it came with.
-        phone: that it is of.
-        told: what it says.
-        received_at: when the gateway got it.
-        names: what the phone calls itself, for people.
+    ``received_at``: when the gateway got it. ``names``: what the phone calls itself, for people.
     """
+
+    event: Event
+    phone: Phone
+    told: Told
+    received_at: float
+    names: str
+    first: int = 0
+    last: bool = True
+
+    def parts(self) -> Iterator[Message]:
+        """Yield it in pieces that keep the writer for moments only, the positions in their order."""
+        fixes = sorted(self.told.fixes, key=lambda fix: (fix.at, fix.key))
+        for first in range(0, max(1, len(fixes)), AT_ONCE):
+            last = first + AT_ONCE >= len(fixes)
+            told = replace(
+                self.told, fixes=tuple(fixes[first : first + AT_ONCE]), note=self.told.note if last else None
+            )
+            yield self._replace(told=told, first=first, last=last)
+
+
+def take_message(ledger: Ledger, message: Message) -> Taken:
+    """Write down what a message comes to."""
+    event, phone, told, received_at, names, first, _ = message
     database = ledger.database
     root = event.cause or event.id
     _heard(database, phone, received_at)
@@ -69,7 +91,7 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
     for number, fix in enumerate(told.fixes):
         row = _row(fix, phone, received_at, event.id)
         if whereabouts.add_position(database, row, dated=fix.dated):
-            fresh.append(_Fresh(derived.evidence_id(event.id, number), fix, row))
+            fresh.append(_Fresh(derived.evidence_id(event.id, first + number), fix, row))
             for reading in derived.reading_events(phone, fix, cause):
                 ledger.record(reading)
     if person is None:
@@ -79,7 +101,7 @@ def take_message(ledger: Ledger, event: Event, phone: Phone, told: Told, receive
         seen = crossing(told.crossing, id=event.id, source=phone.id, received_at=received_at)
         ledger.observe(person, [seen], cause)
     elif fresh:
-        notes += _judge(ledger, event, phone, person, fresh, received_at)
+        notes += _judge(ledger, message, person, fresh)
     elif told.fixes and not whereabouts.came_with(database, phone.id, told.fixes[0].key, event.id):
         notes.append("known already: it was sent before")
     return Taken("; ".join(notes) or None)
@@ -95,13 +117,11 @@ def _nobodys(ledger: Ledger, root: str, phone: Phone, told: Told, names: str) ->
     return Taken(refusal=NOBODYS.format(phone=phone.id, names=names))
 
 
-def _judge(
-    ledger: Ledger, event: Event, phone: Phone, person: Person, fresh: list[_Fresh], received_at: float
-) -> list[str]:
+def _judge(ledger: Ledger, message: Message, person: Person, fresh: list[_Fresh]) -> list[str]:
     """Judge positions that were not known, and tell the newest that can be believed if it is newer than any told."""
+    event, phone = message.event, message.phone
     cause, gate = ledger.cause(event), ledger.rules(person).accuracy_gate
-    fresh.sort(key=lambda one: (one.fix.at, one.id))
-    evidence = [position(one.fix, id=one.id, source=phone.id, received_at=received_at) for one in fresh]
+    evidence = [position(one.fix, id=one.id, source=phone.id, received_at=message.received_at) for one in fresh]
     states = ledger.observe(person, evidence, cause)
     last = whereabouts.last_told(ledger.database, person.id)
     newest: _Fresh | None = None
@@ -113,17 +133,23 @@ def _judge(
             whereabouts.mark(ledger.database, one.row, told=False, note=note)
         elif last is None or one.fix.at > last.at:
             newest = one
-    if newest is not None:
-        leading = leaders(states[-1].tracks, ledger.rules(person), ledger.now)
-        if phone.id in leading:
-            whereabouts.mark(ledger.database, newest.row, told=True)
-            late = ledger.now - newest.fix.at > ledger.rules(person).late_after
-            ledger.record(derived.located(newest.fix, phone, person, cause, late=late))
-        else:
-            note = f"another phone of {person.name} leads"
-            whereabouts.mark(ledger.database, newest.row, told=False, note=note)
-            notes.append(note)
+    if newest is not None and message.last:
+        note = _tell(ledger, person, phone, newest, states[-1], cause)
+        notes += [note] if note else []
     return list(dict.fromkeys(notes))
+
+
+def _tell(ledger: Ledger, person: Person, phone: Phone, newest: _Fresh, state: State, cause: Cause) -> str | None:
+    """Make a position the person's, unless another of their phones leads; return why not."""
+    rules = ledger.rules(person)
+    note = None
+    if phone.id in leaders(state.tracks, rules, ledger.now):
+        late = ledger.now - newest.fix.at > rules.late_after
+        ledger.record(derived.located(newest.fix, phone, person, cause, late=late))
+    else:
+        note = f"another phone of {person.name} leads"
+    whereabouts.mark(ledger.database, newest.row, told=note is None, note=note)
+    return note
 
 
 def _note(fix: Fix, state: State, phone: Phone, gate: float) -> str | None:

@@ -5,12 +5,14 @@ All that it knows is in the database, and one message is one commit: to stop is 
 
 from __future__ import annotations
 
+from functools import partial
+
 from gladys_companion.errors import ProtocolError, Rejected
 from gladys_companion.model import Delivery, Event, Feature
 from gladys_companion.presence import derived, phones, replies
 from gladys_companion.presence.ledger import Ledger, load
 from gladys_companion.presence.phones import Names
-from gladys_companion.presence.posted import Taken, take_message, take_state
+from gladys_companion.presence.posted import Message, Taken, take_message, take_state
 from gladys_companion.presence.register import Register
 from gladys_companion.presence.told import Told, names_of, read_told, reported
 from gladys_companion.protocol.owntracks.answers import answer
@@ -41,14 +43,14 @@ class PresenceService(Register):
         except ProtocolError as error:
             raise Rejected(str(error)) from error
 
-        def job(ledger: Ledger) -> Taken:
-            current = ledger.books.phones.get(phone.id, phone)
-            return take_message(ledger, event, current, told, message.gateway_at, names.shown())
-
-        taken = await self.desk.write(job)
-        if taken.refusal is not None:
-            raise Rejected(taken.refusal)
-        return taken.note
+        whole = Message(event, phone, told, message.gateway_at, names.shown())
+        notes = []
+        for part in whole.parts():
+            taken = await self.desk.write(partial(_take, part))
+            if taken.refusal is not None:
+                raise Rejected(taken.refusal)
+            notes += [taken.note] if taken.note else []
+        return "; ".join(dict.fromkeys(notes)) or None
 
     async def _read(self, event: Event) -> tuple[Phone, Told, Names]:
         """Return which phone a message is of, and what it says.
@@ -129,3 +131,9 @@ class PresenceService(Register):
         ids = frozenset({event.external_id or "", feature.external_id if feature is not None else ""}) - {""}
         ahead = self.time.ahead()
         return await self.desk.write(lambda ledger: take_state(ledger, event, present, ids=ids, ahead=ahead))
+
+
+def _take(message: Message, ledger: Ledger) -> Taken:
+    """Write down a message of what is known of its phone by then."""
+    phone = ledger.books.phones.get(message.phone.id, message.phone)
+    return take_message(ledger, message._replace(phone=phone))
