@@ -43,6 +43,7 @@ _NAMESPACE = uuid.UUID("5f0c7f0e-6f35-4a3c-9d0c-6f1b1c6f2a11")
 MDNS = "mdns#"  # how ids of evidence begin that came with no event
 AWAY = "away"
 UNKNOWN = "unknown"
+_WORDS = {"in": "in {}", "out": "out of {}", "unknown": "unknown whether in {}"}
 _TICK = 0.001  # seconds by which what corrects a value is newer than that
 _PHONE_PARTS = ("battery", "charging", "connection", "wifi")
 
@@ -172,6 +173,8 @@ def presence_event(
         received_at=cause.now,
         deadline=cause.overdue if decision.late else cause.deadline,
         boot=cause.boot,
+        external_id=person_device_id(person.id),
+        text=_WORDS[decision.state].format(zone.name),
         dated=True,
         cause=cause.id,
         body=msgspec.json.encode(body).decode(),
@@ -257,6 +260,7 @@ def located(fix: Fix, phone: Phone, person: Person, cause: Cause, *, late: bool)
         received_at=cause.now,
         deadline=cause.overdue if late else cause.deadline,
         boot=cause.boot,
+        external_id=person_device_id(person.id),
         dated=True,
         cause=cause.id,
         body=msgspec.json.encode(body).decode(),
