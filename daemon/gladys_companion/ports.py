@@ -18,9 +18,11 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.clock import Clock
 from gladys_companion.config import Gladys, Mqtt
+from gladys_companion.gladys_api.household import Household
 from gladys_companion.model import Delivery, Device, Event, Feature, RegistrySnapshot, Service
 
 __all__ = [
+    "Acquainted",
     "Announcing",
     "Driver",
     "Hindered",
@@ -145,6 +147,18 @@ class Announcing(Protocol):
             Unavailable: the broker is away.
             Rejected: it can not be told.
         """
+
+
+@runtime_checkable
+class Acquainted(Protocol):
+    """What a sink may offer beside: to tell who lives here and which places matter, as Gladys has it."""
+
+    @property
+    def household(self) -> Household | None:
+        """What Gladys had when it was last looked at; None before."""
+
+    def households(self) -> AsyncIterator[Household]:
+        """Yield what Gladys has, each time it was looked at, for as long as the plug-in is open. Called once."""
 
 
 class Wanted(Struct, frozen=True):

@@ -16,10 +16,13 @@ from gladys_companion.app.daemon import Daemon
 from gladys_companion.discovery import Discovery, open_mdns
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.errors import Rejected, StoreError, Unavailable
+from gladys_companion.gladys_api.household import Household
 from gladys_companion.intake import Intake
 from gladys_companion.model import Event
 from gladys_companion.plugins import PluginRecord, contained
-from gladys_companion.ports import Kit, Source
+from gladys_companion.ports import Acquainted, Kit, Source
+from gladys_companion.presence.in_step import in_step
+from gladys_companion.presence.service import PresenceService
 from gladys_companion.schedule import every, keep_tidy, schedule
 from gladys_companion.store.secrets import StoredSecrets
 
@@ -88,6 +91,7 @@ async def _run_plugins(
             group.create_task(daemon.discovery.run(), name="discovery")
             for record in daemon.plugins.values():
                 group.create_task(_listen(record, daemon.intake), name=f"listen {record.name}")
+                group.create_task(_keep_in_step(record, daemon.presence), name=f"keep in step {record.name}")
 
 
 async def _retry(dispatch: Dispatch, seen_again: asyncio.Queue[str]) -> None:
@@ -110,6 +114,27 @@ async def _listen(record: PluginRecord, intake: Intake) -> None:
                 await _take(event, intake)
     except (Unavailable, Rejected) as error:
         log.warning("a plug-in tells no more", plugin=record.name, reason=str(error))
+
+
+async def _keep_in_step(record: PluginRecord, presence: PresenceService) -> None:
+    """Let people and zones follow what a plug-in has of them, for as long as it looks."""
+    if not isinstance(record.target, Acquainted):
+        return
+    try:
+        async with contained(record):
+            async for found in record.target.households():
+                await _follow(found, presence)
+    except (Unavailable, Rejected) as error:
+        log.warning("people and zones are kept in step no more", plugin=record.name, reason=str(error))
+
+
+async def _follow(found: Household, presence: PresenceService) -> None:
+    step = in_step(presence.books, found, presence.time.now())
+    if step.news:
+        try:
+            await presence.keep_in_step(step.people, step.zones)
+        except StoreError as error:  # the next look comes
+            log.warning("people and zones wait for the database", reason=str(error))
 
 
 async def _take(event: Event, intake: Intake) -> None:

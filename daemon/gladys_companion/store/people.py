@@ -37,6 +37,7 @@ __all__ = [
     "Phone",
     "StoredZone",
     "keep_only",
+    "let_go",
     "merge_phone",
     "people",
     "person",
@@ -255,6 +256,12 @@ def keep_only(database: Database, origin: Origin, ids: Iterable[str], table: str
     if table == "people":
         database.conn.executemany("UPDATE phones SET person = NULL WHERE person = ?", [(one,) for one in gone])
     return bool(gone)
+
+
+def let_go(database: Database) -> None:
+    """Make what came from Gladys the user's own, to be changed and removed here."""
+    for table in ("people", "zones"):
+        database.conn.execute(f"UPDATE {table} SET origin = 'user' WHERE origin = 'gladys'")
 
 
 def _checked(table: str) -> str:
