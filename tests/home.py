@@ -18,6 +18,8 @@ from gladys_companion.model import Delivery, Device, Event, Feature, Sender
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.presence.service import PresenceService
 from gladys_companion.resolve import PRESENCE as PRESENCE_TARGET
+from gladys_companion.resolve import SIGNALS
+from gladys_companion.signals import SignalService
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import SqliteStore, open_store
@@ -181,6 +183,10 @@ async def open_home(
         )
         presence = PresenceService(store, registry, config or Config(), wake=wake, clock=clock)
         records[PRESENCE_TARGET] = PluginRecord(name=PRESENCE_TARGET, group="sinks", target=presence, status="open")
+        signals = SignalService(
+            store, registry, config.signals if config else {}, waits=intake.waits, wake=wake, clock=clock
+        )
+        records[SIGNALS] = PluginRecord(name=SIGNALS, group="sinks", target=signals, status="open")
         dispatch = Dispatch(store, registry, intake, records, attempt_time_out=0.5, clock=clock)
         woken += [dispatch.wake, lambda _: intake.changed()]
         await registry.use_targets(sinks)
@@ -188,6 +194,7 @@ async def open_home(
         await registry.put_device(LAMP, [ON, BRIGHTNESS, BELL, LOCK])
         if config is not None:
             await presence.open()
+            await signals.open()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(dispatch.run())
             yield Home(store, registry, intake, dispatch, clock, lamp, gladys, presence)

@@ -63,7 +63,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``value`` and ``text`` are both set where a numeric string came, so that the feature decides which it is. ``dated``
     says that the sender named the time itself. After ``deadline`` (boot clock of ``boot``) the event is late: it is
-    history, and commands nothing. ``body`` is the JSON of kinds that are not states.
+    history, and commands nothing. ``body`` is the JSON of kinds that are not states. The ``external_id`` of a signal is
+    its name.
     """
 
     id: str
@@ -143,7 +144,8 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     ``aliases`` maps another external id onto a feature's own; ``exposed`` maps a feature's own external id onto the ids
     of keys that may command it, ``ANY_KEY`` among them if everybody may; ``targets`` are the names of the open sinks;
     ``shared`` maps the id of a device that Gladys was given onto the way; ``witnesses`` are external ids of features
-    that tell where a person is.
+    that tell where a person is; ``signals`` maps names of signals onto the ids of keys that may send them, ``ANY_KEY``
+    among them if everybody may.
     """
 
     devices: Mapping[str, Device] = MappingProxyType({})
@@ -153,6 +155,7 @@ class RegistrySnapshot(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     shared: Mapping[str, Way] = MappingProxyType({})
     witnesses: frozenset[str] = frozenset()
+    signals: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def feature(self, external_id: str) -> Feature | None:
         """Return the feature that an external id or an alias means; a feature's own id comes first."""

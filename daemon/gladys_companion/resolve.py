@@ -25,6 +25,7 @@ __all__ = [
     "GLADYS",
     "GLADYS_API",
     "GLADYS_DEVICES",
+    "OUTSIDE",
     "PRESENCE",
     "SIGNALS",
     "VIRTUAL",
@@ -229,6 +230,8 @@ def late_reason(delivery: PlannedDelivery, feature: Feature | None, kind: Kind =
         return "older than its time to live when its turn came"
     if delivery.target == GLADYS_API:
         return _TOO_LATE.get(kind)
+    if delivery.target == SIGNALS:
+        return "a signal that is late does nothing"
     if delivery.target != PRESENCE and feature is not None and feature.textual:
         return "a text that is late can not be told as history"
     return None
@@ -247,6 +250,22 @@ def once(target: str, event: Event, feature: Feature | None) -> bool:
     return event.kind in {"message", "signal"}
 
 
+def _signal(event: Event, registry: RegistrySnapshot) -> Plan:
+    name = event.external_id
+    if name is None:
+        sentence = 'The signal has no name: send {"event": "nfc:front-door"}, with the name of yours.'
+        return _refuse(422, "INVALID_FIELD", sentence, field="event")
+    keys = registry.signals.get(name, frozenset())
+    key_id = event.key.id if event.key else ""
+    if name in registry.signals and (event.origin not in OUTSIDE or not keys.isdisjoint({ANY_KEY, key_id})):
+        return _to(SIGNALS)
+    sentence = (
+        f"No signal {_shown(name)!r} is known here, or this key may not send it. It is kept, and does nothing: "
+        "[signals] in the configuration at home says what a signal does."
+    )
+    return Plan(state="unbound", refusal=Refusal(status=404, code="SIGNAL_NOT_FOUND", sentence=sentence))
+
+
 def plan(event: Event, registry: RegistrySnapshot) -> Plan:
     """Return what is to become of an event.
 
@@ -261,7 +280,7 @@ def plan(event: Event, registry: RegistrySnapshot) -> Plan:
         case "location" | "transition" if event.origin != PRESENCE:
             return _to(PRESENCE)
         case "signal" if event.origin != SIGNALS:
-            return _to(SIGNALS)
+            return _signal(event, registry)
     return _for_gladys(event, registry)
 
 
@@ -270,8 +289,10 @@ def _for_gladys(event: Event, registry: RegistrySnapshot) -> Plan:
     said = event.kind in {"message", "signal"}
     if GLADYS_API in registry.targets and (said or _what(event).gladys_user):
         return _to(GLADYS_API)
-    warning = "It is kept, and told nobody: [sinks.gladys_api] is not switched on." if said else None
-    return Plan(state="planned", warning=warning)
+    if said:
+        sentence = "It is kept, and told nobody: [sinks.gladys_api] is not switched on at home, which tells Gladys."
+        return _refuse(501, "UNSUPPORTED_ACTION", sentence)
+    return Plan(state="planned")
 
 
 def _to(target: str) -> Plan:

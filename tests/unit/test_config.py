@@ -11,6 +11,7 @@ from gladys_companion.config import (
     Config,
     PersonOptions,
     PhoneOptions,
+    SignalOptions,
     Table,
     ZoneOptions,
     address,
@@ -56,26 +57,29 @@ def test_example_shows_every_option(option: str) -> None:
     """The example names every option there is."""
     lines = locate(EXAMPLE.read_text(encoding="utf-8"))
     path = tuple(option.split("."))
-    if path in {("sinks",), ("people",), ("zones",)}:
+    if path in {("sinks",), ("people",), ("zones",), ("signals",)}:
         assert f"[{path[0]}." in EXAMPLE.read_text(encoding="utf-8")
     else:
         assert any(found[: len(path)] == path for found in lines)
 
 
-def test_example_of_people_and_zones_can_be_used(written: Write) -> None:
-    """With the marks before them taken away, its lines name every option of a person, a phone and a zone."""
+def test_example_of_people_zones_and_signals_can_be_used(written: Write) -> None:
+    """With the marks before them taken away, its lines name every option of a person, a phone, a zone and a signal."""
     text = re.sub(r"^#(?:   (.*))?$", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    config = load(written(text))
+    config = load(written(f"{text}\n[sinks.gladys_api]\n"))
     lines = locate(text)
     for path, type_ in (
+        (("signals", "nfc:front-door"), SignalOptions),
         (("people", "anna"), PersonOptions),
         (("people", "anna", "phones", "iphone"), PhoneOptions),
         (("zones", "home"), ZoneOptions),
     ):
         for field in structs.fields(type_):
-            assert (*path, field.name) in lines or field.name == "phones"
+            assert (*path, field.name) in lines or field.name in {"phones", "text"}
     assert config.people["anna"].phones["iphone"].user == "anna"
     assert config.zones["home"].home
+    assert config.signals["nfc:front-door"].debounce == SignalOptions().debounce
+    assert config.signals["nfc:bed"].text == "asleep"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from gladys_companion.clock import SYSTEM
-from gladys_companion.config import Config, Discovery
+from gladys_companion.config import Config, Discovery, SignalOptions
 from gladys_companion.web.doctor import examine
 from gladys_companion.web.views import Check, Counts, LinkStatus, MdnsStatus, PluginStatus, Status
 
@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 9
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 10
     assert "for 2 hours" in found(WELL, "gateway").says
 
 
@@ -147,3 +147,15 @@ def test_kinds_whose_driver_is_off_are_told_with_the_tables_to_add() -> None:
     )
     assert one.says.endswith("the driver is off: an Elgato light.")
     assert one.todo == "To use what was seen, have [drivers.elgato] in the configuration; then restart."
+
+
+def test_signals_that_do_nothing_are_named_with_what_to_write() -> None:
+    """Who taps a tag that has no table is led to it; quotes and long names do not break the sentence."""
+    names = ('nfc:"door"', "x" * 500)
+    check = found(replace(WELL, counts=replace(COUNTS, signals=names)), "signals")
+    assert check.state == "warn"
+    assert 'nfc:"door" and xxx' in check.says
+    assert len(check.says) < 200
+    assert '[signals."nfc:\\"door\\""]' in check.todo
+    mapped = Config(signals={"a": SignalOptions(external_id="x", value=1)})
+    assert "1 signal of" in found(WELL, "signals", mapped).says

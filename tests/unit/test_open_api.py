@@ -218,6 +218,22 @@ def test_other_kinds_keep_their_body(action: str, kind: str) -> None:
     assert (event.kind, reported(event)) == (kind, {"text": "hello"})
 
 
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"event": "nfc:door", "name": "x", "tag": "y"}, "nfc:door"),
+        ({"tag": "y", "name": " button 1 "}, "button 1"),
+        ({"tag": "04:A2:1B"}, "04:A2:1B"),
+        ({"event": "", "name": None, "tag": 1234567890}, "1234567890"),
+        ({"event": {"name": "x"}, "name": True, "tag": 1.5}, None),
+        ({}, None),
+    ],
+)
+def test_a_signal_has_the_first_name_that_it_gives(body: dict[str, Any], name: str | None) -> None:
+    """`event`, `name`, `tag`, in this order, if it is a text or a whole number."""
+    assert event_of(message(action="create-event", data=body)).external_id == name
+
+
 def test_unknown_action_is_told() -> None:
     """A kind that we do not know is answered 501, never left hanging."""
     with pytest.raises(RequestError) as caught:

@@ -272,6 +272,7 @@ def with_anna(**more: Any) -> RegistrySnapshot:
             "features": {**FEATURES, AT_HOME.external_id: AT_HOME},
             "targets": ("gladys", GLADYS_API),
             "witnesses": frozenset({SAYS_HOME.external_id, "mqtt:nfc"}),
+            "signals": {"": frozenset({ANY_KEY})},
             **more,
         },
     )
@@ -302,12 +303,40 @@ def test_each_kind_has_one_place_to_go(kind: Kind, origin: str, body: str | None
 def test_without_gladys_a_message_is_kept_and_that_is_told() -> None:
     """Who sends a message hears that nobody got it; what presence makes of positions is no failure."""
     quiet = with_anna(targets=("gladys",))
-    told = plan(event("", kind="message"), quiet)
-    assert told.deliveries == ()
-    assert "[sinks.gladys_api]" in (told.warning or "")
+    for kind, origin in (("message", "gateway"), ("signal", SIGNALS)):
+        told = plan(event("", kind=kind, origin=origin), quiet)
+        assert told.refusal is not None
+        assert (told.refusal.status, told.refusal.code) == (501, "UNSUPPORTED_ACTION")
+        assert "[sinks.gladys_api]" in told.refusal.sentence
     assert plan(event("", kind="presence", origin=PRESENCE, body='{"gladys_user": "anna"}'), quiet) == Plan(
         state="planned"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "origin", "key", "code"),
+    [
+        ("nfc:door", "gateway", Sender("key-9"), None),
+        ("nfc:door", "gateway", None, None),
+        ("nfc:safe", "gateway", Sender("key-1"), None),
+        ("nfc:safe", "gateway", Sender("key-9"), "SIGNAL_NOT_FOUND"),
+        ("nfc:safe", "gateway", None, "SIGNAL_NOT_FOUND"),
+        ("nfc:safe", "local", None, None),
+        ("nfc:other", "gateway", Sender("key-1"), "SIGNAL_NOT_FOUND"),
+        ("nfc:other", "local", None, "SIGNAL_NOT_FOUND"),
+        (None, "gateway", Sender("key-1"), "INVALID_FIELD"),
+    ],
+)
+def test_a_signal_is_taken_where_it_does_something(
+    name: str | None, origin: str, key: Sender | None, code: str | None
+) -> None:
+    """One without a table, or of a key that may not send it, is kept unbound; one without a name can never be used."""
+    known = registry(signals={"nfc:door": frozenset({ANY_KEY}), "nfc:safe": frozenset({"key-1"})})
+    sent = msgspec.structs.replace(event("", kind="signal", origin=origin, key=key), external_id=name)
+    made = plan(sent, known)
+    assert (made.refusal.code if made.refusal else None) == code
+    assert targets(made) == ([] if code else [SIGNALS])
+    assert made.state == {None: "planned", "SIGNAL_NOT_FOUND": "unbound"}.get(code, "rejected")
 
 
 def test_states_never_go_to_the_api_of_gladys() -> None:
@@ -338,6 +367,7 @@ def test_late_is_not_too_late_for_presence() -> None:
     """A text that comes late tells where somebody was, although Gladys can not be told any more."""
     assert late_reason(PlannedDelivery(PRESENCE, PRESENCE), NOTE) is None
     assert late_reason(PlannedDelivery("gladys", "gladys"), NOTE)
+    assert late_reason(PlannedDelivery(SIGNALS, SIGNALS), None, "signal")
 
 
 @pytest.mark.parametrize("kind", ["location", "presence", "message", "signal"])
@@ -393,4 +423,4 @@ def test_plan_is_total(
         registry(aliases={"mqtt:lamp": feature.external_id}),
     )
     assert (made.state == "planned") == (made.refusal is None)
-    assert made.refusal is None or (made.refusal.status in {404, 422} and made.refusal.sentence)
+    assert made.refusal is None or (made.refusal.status in {404, 422, 501} and made.refusal.sentence)

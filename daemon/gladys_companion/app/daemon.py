@@ -14,7 +14,7 @@ from gladys_companion.errors import Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
-from gladys_companion.ports import Hindered, Trouble, Wanted
+from gladys_companion.ports import Hindered, Target, Trouble, Wanted
 from gladys_companion.presence.service import PresenceService
 from gladys_companion.resolve import PRESENCE
 from gladys_companion.store.registry import Registry
@@ -48,8 +48,8 @@ class Daemon:
         self.presence = presence
         self.clock = clock
         self.plugins: dict[str, PluginRecord] = {}
-        own = PluginRecord(name=PRESENCE, group="sinks", target=presence, status="open")
-        self.targets: dict[str, PluginRecord] = {PRESENCE: own}  # that are no plug-ins, and always there
+        self.targets: dict[str, PluginRecord] = {}  # that are no plug-ins, and always there
+        self.add_target(PRESENCE, presence)
         self.discovery: Discovery | None = None
         self.mdns: Mdns | None = None
         self.local: tuple[str, int] | None = None
@@ -61,6 +61,10 @@ class Daemon:
         self.opened = asyncio.Event()  # set when every plug-in is open, or failed
         self._http = http
         self._context = context
+
+    def add_target(self, name: str, target: Target) -> None:
+        """Let events end there too; before anything is delivered."""
+        self.targets[name] = PluginRecord(name=name, group="sinks", target=target, status="open")
 
     def vitals(self) -> Vitals:
         """Return how link, discovery and plug-ins are, now."""

@@ -21,6 +21,8 @@ from gladys_companion.errors import StoreError
 from gladys_companion.intake import Intake
 from gladys_companion.link import tls_context
 from gladys_companion.presence.service import PresenceService
+from gladys_companion.resolve import SIGNALS
+from gladys_companion.signals import SignalService
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
@@ -68,8 +70,14 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             await presence.open()  # before the link, so that what comes is judged by all that is known
         except StoreError as error:
             log.warning("presence waits for the database", reason=str(error))
+        signals = SignalService(store, registry, config.signals, waits=intake.waits, wake=wake, clock=clock)
+        try:
+            await signals.open()
+        except StoreError as error:
+            log.warning("signals that were kept wait for the next start", reason=str(error))
         http = await enter(ClientSession())
         daemon = Daemon(config, store, registry, intake, presence, http=http, context=context, clock=clock)
+        daemon.add_target(SIGNALS, signals)
         service = Service(
             config=config,
             store=store,

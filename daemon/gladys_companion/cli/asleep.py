@@ -20,6 +20,7 @@ from gladys_companion.link import pairing, tls_context
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Wanted
 from gladys_companion.presence.service import PresenceService
+from gladys_companion.signals import may_send
 from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.secrets import StoredSecrets
@@ -94,6 +95,7 @@ async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
     with tempfile.TemporaryDirectory(prefix="gladys-companion-") as directory:
         async with open_store(path, MIGRATIONS) as store:
             registry = await open_registry(store, wake=lambda _: None)
+            await registry.use_signals(may_send(config.signals))
             intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None, settle_within=0)
             presence = PresenceService(store, registry, config, wake=lambda _: None)
             await presence.prepare()

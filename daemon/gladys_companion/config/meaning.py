@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import math
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gladys_companion.config.options import Config, Gateway, Gladys, address, is_loopback
+from gladys_companion.config.options import Config, Gateway, Gladys, SignalOptions, address, is_loopback
 
-__all__ = ["complaints"]
+__all__ = ["complaints", "complaints_of_signals"]
+
+_LONGEST_NAME = 200
+_SELECTOR = re.compile(r"[a-z0-9_-]+")
+_KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a UUID
 
 
 def _listens(listen: str) -> tuple[str | None, str]:
@@ -96,3 +102,36 @@ def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
         yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
     elif parts.query or parts.fragment:
         yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."
+
+
+def complaints_of_signals(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the same of ``[signals]``, with the path in its parts: a signal's name may have dots."""
+    for name, signal in config.signals.items():
+        table = ("signals", name)
+        if not name or name != name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+            yield table, f"the name of a signal has 1 to {_LONGEST_NAME} characters, and no space around it."
+        if signal == SignalOptions(debounce=signal.debounce, keys=signal.keys):
+            yield table, "it does nothing: give it external_id and value (or text), or scene."
+        for option, sentence in _about_feature(signal):
+            yield (*table, option), sentence
+        if signal.scene and not _SELECTOR.fullmatch(signal.scene):
+            sentence = f"{signal.scene!r} is not the selector of a scene in Gladys, such as 'good-evening'."
+            yield (*table, "scene"), sentence
+        elif signal.scene and "gladys_api" not in config.sinks:
+            yield (*table, "scene"), "it needs [sinks.gladys_api], which starts scenes of Gladys."
+        for key in signal.keys:
+            if not _KEY_ID.fullmatch(key):
+                sentence = f"{key!r} is not the id of a key. `gladys-companion gateway key list` shows the ids."
+                yield (*table, "keys"), sentence
+
+
+def _about_feature(signal: SignalOptions) -> Iterator[tuple[str, str]]:
+    gives = [option for option in ("value", "text") if getattr(signal, option) is not None]
+    if signal.external_id and not gives:
+        yield "external_id", "it needs value or text beside it: what the feature is to become."
+    if gives and not signal.external_id:
+        yield gives[0], "it needs external_id beside it: the feature that is to become it."
+    if len(gives) > 1:
+        yield "text", "it has value beside it: a feature takes a number or a text."
+    if signal.value is not None and not math.isfinite(signal.value):
+        yield "value", "it must be a finite number."

@@ -21,6 +21,7 @@ __all__ = [
     "PhoneOptions",
     "Presence",
     "Retention",
+    "SignalOptions",
     "ZoneOptions",
     "address",
     "is_loopback",
@@ -136,6 +137,20 @@ class ZoneOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     networks: tuple[str, ...] = ()
 
 
+class SignalOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[signals.X]``: what a named event does: give a feature a value or a text, start a scene of Gladys, or both.
+
+    It does so once in ``debounce`` seconds. ``keys`` are the ids of those that may send it; empty: every key.
+    """
+
+    external_id: str = ""
+    value: float | None = None
+    text: str | None = None
+    scene: str = ""
+    debounce: Annotated[float, Meta(ge=0, le=86_400)] = 10.0
+    keys: tuple[str, ...] = ()
+
+
 class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the home keeps what."""
 
@@ -184,6 +199,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     presence: Presence = Presence()
     people: dict[Id, PersonOptions] = {}
     zones: dict[Id, ZoneOptions] = {}
+    signals: dict[str, SignalOptions] = {}
     retention: Retention = Retention()
     drivers: dict[str, Any] = field(default_factory=lambda: {"virtual": {}, "wled": {}})
     sinks: dict[str, Any] = field(default_factory=dict)

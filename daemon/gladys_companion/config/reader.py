@@ -16,8 +16,8 @@ from msgspec import Struct, structs
 from gladys_companion import systemd
 from gladys_companion.config.lines import Path as Keys
 from gladys_companion.config.lines import line_of, locate
-from gladys_companion.config.meaning import complaints
-from gladys_companion.config.options import ID, Config, PersonOptions, PhoneOptions, ZoneOptions
+from gladys_companion.config.meaning import complaints, complaints_of_signals
+from gladys_companion.config.options import ID, Config, PersonOptions, PhoneOptions, SignalOptions, ZoneOptions
 from gladys_companion.errors import ConfigError
 
 __all__ = ["DEFAULT_PATH", "Table", "decode", "load", "secret"]
@@ -30,6 +30,7 @@ T = TypeVar("T")
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<at>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
 _ID = re.compile(ID)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -42,7 +43,7 @@ class _Source(Struct, frozen=True):
     def error(self, path: Keys, sentence: str) -> ConfigError:
         line = line_of(self.lines, path)
         where = f"{self.file}, line {line}: " if line else f"{self.file}: "
-        table, key = ".".join(path[:-1]), path[-1] if path else ""
+        table, key = _dotted(path[:-1]), path[-1] if path else ""
         named = f"[{table}] {key}: " if table else f"{key}: " if key else ""
         return ConfigError(where + named + sentence, file=self.file, line=line, path=".".join(path))
 
@@ -58,6 +59,11 @@ class Table(dict[str, Any]):
     def error(self, key: str, sentence: str) -> ConfigError:
         """Return the error that points at one key of this table (or, with an empty key, at the table)."""
         return self._source.error((*self.path, key) if key else self.path, sentence)
+
+
+def _dotted(path: Keys) -> str:
+    """Return a path as TOML writes it."""
+    return ".".join(part if _BARE.fullmatch(part) else msgspec.json.encode(part).decode() for part in path)
 
 
 def _steps(at: str) -> Keys:
@@ -144,7 +150,7 @@ def _tables(values: Mapping[str, Any], group: str, source: _Source) -> dict[str,
 
 def _named(values: Mapping[str, Any]) -> Iterator[tuple[Keys, object, type[Struct]]]:
     """Yield the tables whose names the user chose, the inner ones first, with their type."""
-    for group, type_ in (("people", PersonOptions), ("zones", ZoneOptions)):
+    for group, type_ in (("people", PersonOptions), ("zones", ZoneOptions), ("signals", SignalOptions)):
         tables = values.get(group)
         for name, table in tables.items() if isinstance(tables, dict) else ():
             phones = table.get("phones") if isinstance(table, dict) else None
@@ -170,10 +176,10 @@ def load(path: Path | None = None) -> Config:
         raise ConfigError(f"{path}: this is not TOML: {error}.", file=str(path)) from None
     source = _Source(str(path), locate(text))
     for keys, named, type_ in _named(values):
-        if not _ID.fullmatch(keys[-1]):
+        if type_ is not SignalOptions and not _ID.fullmatch(keys[-1]):
             raise source.error(keys, "such a name has lower-case letters, digits, - and _ only, as in 'anna'.")
         if not isinstance(named, dict):
-            raise source.error(keys, f"this must be a table: [{'.'.join(keys)}].")
+            raise source.error(keys, f"this must be a table: [{_dotted(keys)}].")
         decode(Table(named, keys, source), type_)  # a dict's key is in no message of msgspec's
     try:
         config = msgspec.convert(values, Config)
@@ -181,6 +187,8 @@ def load(path: Path | None = None) -> Config:
         raise source.error(*_explain(error, Config)) from None
     for at, sentence in complaints(config):
         raise source.error(_steps(f".{at}"), sentence)
+    for keys, sentence in complaints_of_signals(config):
+        raise source.error(keys, sentence)
     return structs.replace(
         config,
         drivers=_tables({ALWAYS: {}, **config.drivers}, "drivers", source),

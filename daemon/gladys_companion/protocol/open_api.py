@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 from gladys_companion.errors import ProtocolError, RequestError
 from gladys_companion.model import Event, Kind, Receipt, Sender
 from gladys_companion.protocol.people import Reported, glance
+from gladys_companion.protocol.signals import signal_name
 from gladys_companion.protocol.states import StateBody, read_created_at, read_state
 
 __all__ = [
@@ -141,10 +142,11 @@ def to_event(
     if kind is None:
         raise RequestError(501, "UNSUPPORTED_ACTION", f"This home can not do {message.action[:64]!r}.")
     ours = message.companion or Companion(id=new_id, received_at=now)
-    at, dated, state, body = ours.received_at, False, None, None
+    at, dated, state, body, external_id = ours.received_at, False, None, None, None
     match kind:
         case "state":
             state = read_state(_members(message.data), math.inf if message.companion else now)  # the gateway judged it
+            external_id = state.external_id
             if state.created_at is not None:
                 at, dated = state.created_at, True
         case "location":
@@ -154,6 +156,7 @@ def to_event(
             body = _text(msgspec.json.encode(reported))
         case _:
             body = _text(bytes(ours.raw) or bytes(message.data))
+            external_id = signal_name(body) if kind == "signal" else None
     age = ours.age_ms / 1000 if message.companion else max(0.0, now - at)
     lives = time_to_live if ours.ttl_ms is None else min(time_to_live, ours.ttl_ms / 1000)
     return Event(
@@ -164,7 +167,7 @@ def to_event(
         received_at=now,
         deadline=elapsed + lives - age,
         boot=boot,
-        external_id=state.external_id if state else None,
+        external_id=external_id,
         value=state.value if state else None,
         text=state.text if state else None,
         dated=dated,

@@ -29,7 +29,9 @@ from gladys_companion.store.receipts import OPEN, make_receipt, receipt
 __all__ = ["Planner", "Recorded", "Settled", "Settlement", "Waits", "follow", "plan_safely", "record", "settle"]
 
 
-COMMANDING = frozenset({"gateway", "local", "gladys"})  # their states are wishes, not what a device tells of itself
+COMMANDING = frozenset(
+    {"gateway", "local", "gladys", "signals"}
+)  # their states are wishes, not what a device tells of itself
 UNDONE = "the device did not do it"
 CHANGED = "the device told another state since"
 UNSURE = "it is not known whether the device did it"

@@ -7,7 +7,7 @@ what was committed before it. What a change lets through (``unbound`` events of 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -44,7 +44,10 @@ class Registry:
 
     def reload(self, database: Database) -> None:
         """Take the snapshot from the tables; on the writer, in the job that changed them by another way."""
-        self.snapshot = load_snapshot(database, self.snapshot.targets)
+        self.snapshot = self._loaded(database)
+
+    def _loaded(self, database: Database) -> RegistrySnapshot:
+        return load_snapshot(database, self.snapshot.targets, self.snapshot.signals)
 
     async def use_targets(self, targets: Iterable[str]) -> None:
         """Take note of the sinks that are open: events planned from now on go there."""
@@ -54,6 +57,19 @@ class Registry:
             self.snapshot = msgspec.structs.replace(self.snapshot, targets=names)
 
         await self._store.write(job)
+
+    async def use_signals(self, signals: Mapping[str, frozenset[str]]) -> None:
+        """Take note of which signals do something, and which keys may send each; what was kept of them is planned anew.
+
+        Raises:
+            StoreError: what was kept is planned when this is called next.
+        """
+
+        def job(_: Database) -> None:
+            self.snapshot = msgspec.structs.replace(self.snapshot, signals=signals)
+
+        await self._store.write(job)
+        await self._change(lambda _: set(signals))
 
     async def put_device(self, device: Device, features: Sequence[Feature]) -> None:
         """Add a device or update it. A name that the user gave, aliases, and features it no longer tells, are kept."""
@@ -169,7 +185,7 @@ class Registry:
             for table in ("aliases", "exposures"):
                 database.conn.execute(f"DELETE FROM {table} WHERE external_id IN {of_it}", (device_id,))
             database.conn.execute("DELETE FROM devices WHERE id = ?", (device_id,))
-            self.snapshot = load_snapshot(database, self.snapshot.targets)
+            self.snapshot = self._loaded(database)
             return set()
 
         await self._change(job)
@@ -291,7 +307,7 @@ class Registry:
         def job(database: Database) -> set[str]:
             nonlocal runs
             if runs:  # its first transaction was rolled back, and the snapshot is ahead of the tables
-                self.snapshot = load_snapshot(database, self.snapshot.targets)
+                self.snapshot = self._loaded(database)
             runs += 1
             external_ids = change(database)
             clock = self._clock
@@ -301,7 +317,7 @@ class Registry:
         try:
             released = await self._store.write(job)
         except (StoreError, sqlite3.Error):  # the snapshot may be ahead of the tables: take theirs
-            self.snapshot = await self._store.read(lambda database: load_snapshot(database, self.snapshot.targets))
+            self.snapshot = await self._store.read(self._loaded)
             raise
         self._wake(released)
 

@@ -30,6 +30,11 @@ def _presence(database: Database) -> None:
         database.execute(statement)
 
 
+@MIGRATIONS(name="0004-signals")
+def _signals(database: Database) -> None:
+    database.execute("CREATE INDEX events_signals ON events (external_id, at) WHERE kind = 'signal'")
+
+
 _PRESENCE = """
 CREATE TABLE people (
   id TEXT PRIMARY KEY,
@@ -122,7 +127,7 @@ CREATE TABLE events (              -- the journal: everything that came in, in t
   id TEXT NOT NULL UNIQUE,         -- the gateway's, else minted at intake
   kind TEXT NOT NULL,              -- state, location, transition, presence, message, signal
   state TEXT NOT NULL,             -- planned, unbound, rejected, quarantined
-  origin TEXT NOT NULL,            -- gateway, local, gladys, or a driver's name
+  origin TEXT NOT NULL,            -- gateway, local, gladys, presence, signals, or a driver's name
   external_id TEXT,                -- as the sender wrote it
   feature TEXT,                    -- external id of the feature it means
   value REAL, text TEXT,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlite_utils import Database
@@ -26,8 +27,12 @@ def _feature(row: Sequence[Any]) -> Feature:
     return Feature(**{**fields, "writable": bool(fields["writable"]), "keep_history": bool(fields["keep_history"])})
 
 
-def load_snapshot(database: Database, targets: tuple[str, ...] = ()) -> RegistrySnapshot:
-    """Return the registry as the tables have it; ``targets`` are the open sinks."""
+def load_snapshot(
+    database: Database,
+    targets: tuple[str, ...] = (),
+    signals: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> RegistrySnapshot:
+    """Return the registry as the tables have it; the open sinks and the known signals are no part of those."""
     rows = database.conn.execute
     exposed: dict[str, frozenset[str]] = {}
     for external_id, key_id in rows("SELECT external_id, key_id FROM exposures"):
@@ -40,4 +45,5 @@ def load_snapshot(database: Database, targets: tuple[str, ...] = ()) -> Registry
         targets=targets,
         shared=dict(rows("SELECT device, way FROM shares").fetchall()),
         witnesses=witnesses(database),
+        signals=signals,
     )

@@ -14,6 +14,8 @@ from gladys_companion.store.receipts import EVENT_COLUMNS, read_event, receipt
 
 __all__ = ["counts", "events", "find_event", "told", "trace", "untold", "values"]
 
+_MOST_NAMED = 5
+
 _LISTED = ("id", "kind", "state", "origin", "external_id", "feature", "value", "text", "at", "received_at", "warning")
 
 
@@ -109,15 +111,26 @@ def told(database: Database, tellings: Sequence[tuple[int, int]]) -> None:
 
 
 def counts(database: Database) -> dict[str, Any]:
-    """Return how much there is: ``{"events", "unbound", "pending", "newest_at"}``."""
+    """Return how much there is: ``{"events", "unbound", "pending", "newest_at", "signals"}``.
+
+    ``signals`` are names of signals that nothing is said of, the first few; ``unbound`` are the other events that wait.
+    """
     one = database.conn.execute
     return {
         "events": one("SELECT coalesce(max(seq), 0) - coalesce(min(seq), 1) + 1 FROM events").fetchone()[0],
-        "unbound": one("SELECT count(*) FROM events WHERE state = 'unbound'").fetchone()[0],
+        "unbound": one("SELECT count(*) FROM events WHERE state = 'unbound' AND kind != 'signal'").fetchone()[0],
         "pending": one("SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')").fetchone()[0],
         "newest_at": one(
             "SELECT max(received_at) FROM (SELECT received_at FROM events ORDER BY seq DESC LIMIT 1)"
         ).fetchone()[0],
+        "signals": [
+            row[0]
+            for row in one(
+                "SELECT DISTINCT external_id FROM events WHERE state = 'unbound' AND kind = 'signal' "
+                "ORDER BY external_id LIMIT ?",
+                (_MOST_NAMED,),
+            )
+        ],
     }
 
 

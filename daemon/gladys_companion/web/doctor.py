@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from gladys_companion.clock import Clock
@@ -18,12 +19,14 @@ __all__ = [
     "check_mdns",
     "check_phones",
     "check_plugins",
+    "check_signals",
     "check_store",
     "counted",
     "examine",
 ]
 
 OFFSET_NOTED, OFFSET_BAD = 2.0, 30.0  # seconds
+LONGEST_NAME = 60
 SENSIBLE = 1_735_689_600.0  # 2025: an earlier "now" is a clock that nobody has set since power-on
 
 
@@ -39,6 +42,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_devices,
         check_drivers,
         check_phones,
+        check_signals,
     )
     now = clock.now()
     return tuple(check(status, config, now) for check in checks)
@@ -192,6 +196,20 @@ def check_phones(status: Status, _: Config, __: float) -> Check:
             says.append(f"{waiting} of the phone {phone!r}, which is nobody's yet.")
             todo.append(f"Say whose it is: `gladys-companion people phone {phone} --person NAME`.")
     return Check(name="phones", state="warn", says=" ".join(says), todo=" ".join(todo))
+
+
+def check_signals(status: Status, config: Config, _: float) -> Check:
+    """Every signal that came does something."""
+    names = status.counts.signals if status.counts is not None else ()
+    if not names:
+        says = f"{counted(len(config.signals), 'signal')} of [signals] can be sent."
+        return Check(name="signals", state="ok", says=says if config.signals else "No signal came that does nothing.")
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names]
+    todo = (
+        f"Say in the configuration what it does: [signals.{json.dumps(shown[0], ensure_ascii=False)}] with external_id "
+        "and value, or scene; then restart. Where there is one, its keys do not name the key that sent it."
+    )
+    return Check(name="signals", state="warn", says=f"Signals came that do nothing here: {_listed(shown)}.", todo=todo)
 
 
 def counted(number: int, one: str, many: str = "") -> str:

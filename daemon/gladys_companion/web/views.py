@@ -93,7 +93,7 @@ class Vitals(Struct, frozen=True, kw_only=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """How much is in the database."""
+    """How much is in the database. ``signals`` are names of signals that came and of which nothing is said."""
 
     devices: int
     features: int
@@ -102,6 +102,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     unbound: int
     pending: int
     newest_at: float | None = None
+    signals: tuple[str, ...] = ()
 
 
 class Status(Vitals, frozen=True, kw_only=True):
