@@ -1,20 +1,20 @@
 """What people and zones become by what Gladys has, and what is to be done for Gladys to be told of them. Pure.
 
-What the configuration or the user says is never touched: where it has an id already, Gladys' own is left out.
+What the configuration or the user says is never touched: it only learns what it is in Gladys, if it is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from gladys_companion.gladys_api.household import Household, Place, Resident
+from gladys_companion.gladys_api.household import Household, Resident
 from gladys_companion.gladys_api.own_scenes import left_home
 from gladys_companion.presence.ledger import Books
 from gladys_companion.presence.phones import slug
 from gladys_companion.presence.rulebook import home_of
 from gladys_companion.store.people import Person, StoredZone
-from gladys_companion.store.people_rows import OF_GLADYS
+from gladys_companion.store.people_rows import LINKS, OF_GLADYS
 
 __all__ = ["Step", "advice", "house_of", "in_step"]
 
@@ -22,7 +22,7 @@ Row = TypeVar("Row", Person, StoredZone)
 
 
 class Step(NamedTuple):
-    """The rows of origin ``gladys`` as they should be, and whether that is news."""
+    """The rows as Gladys wants them (``store.people`` merges them), and whether that changes anything."""
 
     people: tuple[Person, ...]
     zones: tuple[StoredZone, ...]
@@ -30,35 +30,31 @@ class Step(NamedTuple):
 
 
 def in_step(books: Books, found: Household, now: float) -> Step:
-    """Return what people and zones from Gladys should be, of which what is known already keeps its id.
+    """Return what people and zones should be by what Gladys has; what is known already keeps its id.
 
     Where not all could be read, nothing is gone.
     """
-    own_people = [one for one in books.people.values() if one.origin == "gladys"]
-    own_zones = [one for one in books.zones if one.origin == "gladys"]
-    people = tuple(_people(books, own_people, found, now))
-    zones = tuple(_zones(books, own_zones, found, now))
+    people = {one.id: one for one in books.people.values()}
+    zones = {one.id: one for one in books.zones}
+    wanted_people = tuple(_people(people, found, now))
+    wanted_zones = tuple(_zones(zones, found, now))
     if not found.whole:
-        people += tuple(one for one in own_people if one.id not in {row.id for row in people})
-        zones += tuple(one for one in own_zones if one.id not in {row.id for row in zones})
-    news = _told(people, "people") != _told(own_people, "people") or _told(zones, "zones") != _told(own_zones, "zones")
-    return Step(people, zones, news)
+        wanted_people += _left_out(people, wanted_people)
+        wanted_zones += _left_out(zones, wanted_zones)
+    news = _is_news(people, wanted_people, "people") or _is_news(zones, wanted_zones, "zones")
+    return Step(wanted_people, wanted_zones, news)
 
 
-def _people(books: Books, own: Sequence[Person], found: Household, now: float) -> Iterator[Person]:
-    others = [one for one in books.people.values() if one.origin != "gladys"]
-    linked, taken = {one.gladys_user for one in others}, {one.id for one in others}
-    known = {one.gladys_user_id: one for one in own} | {one.gladys_user: one for one in own}
-    ids = _Ids(taken, (one.id for one in own))
+def _people(known: Mapping[str, Person], found: Household, now: float) -> Iterator[Person]:
+    ids = _Ids(known)
+    own = [one for one in known.values() if one.origin == "gladys"]
+    by_user = {one.gladys_user: one for one in (*own, *(one for one in known.values() if one.origin != "gladys"))}
+    by_id = {one.gladys_user_id: one for one in own}
     for resident in found.residents:
-        if resident.user in linked:
-            continue
-        before = known.get(resident.id) or known.get(resident.user)
-        row_id = before.id if before else ids.free(slug(resident.user), f"user-{slug(resident.user)}")
-        if row_id is None:
-            continue
+        name = slug(resident.user)
+        before = by_user.get(resident.user) or by_id.get(resident.id) or _unlinked(known.get(name))
         yield Person(
-            id=row_id,
+            id=before.id if before else ids.free(name, f"user-{name}"),
             name=resident.name,
             origin="gladys",
             gladys_user=resident.user,
@@ -70,62 +66,77 @@ def _people(books: Books, own: Sequence[Person], found: Household, now: float) -
 
 def _lives_in(resident: Resident, before: Person | None, found: Household) -> str | None:
     """Return the house of a user, of whom Gladys only knows where they are: the one in which they were seen first."""
-    if before is not None and before.gladys_house in found.houses:
-        return before.gladys_house
+    said = None if before is None else before.gladys_house
+    if before is not None and said is not None and (said in found.houses or before.origin != "gladys"):
+        return said
     return found.houses[0] if len(found.houses) == 1 else resident.house
 
 
-def _zones(books: Books, own: Sequence[StoredZone], found: Household, now: float) -> Iterator[StoredZone]:
-    others = [one for one in books.zones if one.origin != "gladys"]
-    theirs, taken = {one.gladys for one in others}, {one.id for one in others}
-    known = {one.gladys: one for one in own}
-    ids = _Ids(taken, (one.id for one in own))
-    has_home = any(one.home for one in books.zones)
+def _zones(known: Mapping[str, StoredZone], found: Household, now: float) -> Iterator[StoredZone]:
+    ids = _Ids(known)
+    by_place = {one.gladys: one for one in known.values()}
+    there = {place.of for place in found.places}
+    has_home = any(one.home for one in known.values() if one.origin != "gladys" or one.gladys in there)
     for place in found.places:
-        if place.of in theirs:
-            continue
-        before = known.get(place.of)
         kind, _, selector = place.of.partition(":")
-        row_id = before.id if before else ids.free(slug(selector), f"{kind}-{slug(selector)}")
-        if row_id is None:
-            continue
+        name = slug(selector)
+        before = by_place.get(place.of) or _unlinked(known.get(name))
         home = before.home if before else place.house is not None and not has_home
         has_home = has_home or home
-        yield _zone(row_id, place, now, home=home)
+        yield StoredZone(
+            id=before.id if before else ids.free(name, f"{kind}-{name}"),
+            name=place.name,
+            latitude=place.latitude,
+            longitude=place.longitude,
+            radius=place.radius,
+            home=home,
+            gladys=place.of,
+            origin="gladys",
+            made_at=now,
+        )
 
 
-def _zone(row_id: str, place: Place, now: float, *, home: bool) -> StoredZone:
-    return StoredZone(
-        id=row_id,
-        name=place.name,
-        latitude=place.latitude,
-        longitude=place.longitude,
-        radius=place.radius,
-        home=home,
-        gladys=place.of,
-        origin="gladys",
-        made_at=now,
-    )
+def _unlinked(row: Row | None) -> Row | None:
+    """Return a row of the same id, unless it is somebody or something else in Gladys."""
+    if row is None:
+        return None
+    name = "gladys_user" if "gladys_user" in row.__struct_fields__ else "gladys"
+    return row if getattr(row, name) is None else None
 
 
 class _Ids:
-    """Gives ids to what is new: none where the user has something of that id, another where we have."""
+    """Gives ids to what is new."""
 
-    def __init__(self, taken: Iterable[str], own: Iterable[str]) -> None:
-        self._taken, self._own = frozenset(taken), set(own)
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
 
-    def free(self, wished: str, else_: str) -> str | None:
-        if wished in self._taken:
-            return None
+    def free(self, wished: str, else_: str) -> str:
         found, number = wished, 1
-        while found in self._own or found in self._taken:
+        while found in self._taken:
             found, number = (else_ if number == 1 else f"{else_}-{number}"), number + 1
-        self._own.add(found)
+        self._taken.add(found)
         return found
 
 
-def _told(rows: Iterable[Row], table: str) -> dict[str, tuple[object, ...]]:
-    return {row.id: tuple(getattr(row, name) for name in sorted(OF_GLADYS[table])) for row in rows}
+def _left_out(known: Mapping[str, Row], wanted: Iterable[Row]) -> tuple[Row, ...]:
+    there = {one.id for one in wanted}
+    return tuple(one for one in known.values() if one.origin == "gladys" and one.id not in there)
+
+
+def _is_news(known: Mapping[str, Row], wanted: Sequence[Row], table: str) -> bool:
+    return bool(_left_out(known, wanted)) or any(_changes(known.get(one.id), one, table) for one in wanted)
+
+
+def _changes(before: Row | None, wanted: Row, table: str) -> bool:
+    """Return whether a row becomes another; of the user's own only what it is in Gladys, where that is not said."""
+    if before is None:
+        return True
+    if before.origin == "gladys":
+        return any(getattr(before, name) != getattr(wanted, name) for name in OF_GLADYS[table])
+    links = [(getattr(before, name), getattr(wanted, name)) for name in LINKS & set(before.__struct_fields__)]
+    if any(None not in pair and pair[0] != pair[1] for pair in links):
+        return False
+    return any(mine is None and theirs is not None for mine, theirs in links)
 
 
 def house_of(person: Person, zones: Iterable[StoredZone], houses: Sequence[str]) -> str | None:
@@ -143,12 +154,10 @@ def advice(books: Books, found: Household) -> tuple[str, ...]:
     users = {one.user for one in found.residents}
     linked = [one for one in books.people.values() if one.gladys_user]
     carrying = [one for one in linked if one.gladys_user in users and books.carried(one.id)]
-    known = {one.gladys_user for one in linked}
     return (
         *(_unknown(one) for one in linked if one.gladys_user not in users),
         *(_homeless(one) for one in carrying if house_of(one, books.zones, found.houses) is None),
         *_stuck([one.name for one in carrying if left_home(one.gladys_user or "") not in found.scenes]),
-        *(_unlinked(books.people[user], user) for user in sorted(users - known) if user in books.people),
         *(f"Gladys does not say where {name!r} is: set its place there to make it a zone." for name in found.nowhere),
     )
 
@@ -171,12 +180,3 @@ def _stuck(names: Sequence[str]) -> Iterator[str]:
             f"Gladys can not be told when {' and '.join(names)} {leave}: `gladys-companion gladys setup` makes the "
             "scene for that."
         )
-
-
-def _unlinked(person: Person, user: str) -> str:
-    how = (
-        f'gladys_user = "{user}" in [people.{person.id}]'
-        if person.origin == "toml"
-        else f"`gladys-companion people edit {person.id} --gladys-user {user}`"
-    )
-    return f"Gladys has a user {user!r}, and is not told of {person.name}: if they are one, say so with {how}."

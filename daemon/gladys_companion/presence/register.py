@@ -21,6 +21,7 @@ from gladys_companion.presence.ledger import Books, Ledger
 from gladys_companion.presence.rulebook import Rulebook, configured, machine_timezone
 from gladys_companion.presence.timekeeping import Timekeeper
 from gladys_companion.presence.watch import Watch
+from gladys_companion.resolve import GLADYS_API
 from gladys_companion.store import people
 from gladys_companion.store.people import Person, StoredZone
 from gladys_companion.store.registry import Registry
@@ -109,6 +110,8 @@ class Register:
                 people.put_zone(database, zone)
             for table, rows in (("people", wanted.people), ("phones", wanted.phones), ("zones", wanted.zones)):
                 people.keep_only(database, "toml", [row.id for row in rows], table)
+            if GLADYS_API not in self._config.sinks:  # nothing keeps them in step any more
+                people.let_go(database)
 
         await self.change(job)
         self._opened = True

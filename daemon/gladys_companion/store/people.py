@@ -255,6 +255,10 @@ def keep_only(database: Database, origin: Origin, ids: Iterable[str], table: str
     database.conn.executemany(f"DELETE FROM {_checked(table)} WHERE id = ?", [(one,) for one in gone])
     if table == "people":
         database.conn.executemany("UPDATE phones SET person = NULL WHERE person = ?", [(one,) for one in gone])
+    if table == "zones":
+        database.conn.executemany(
+            "UPDATE people SET home = NULL WHERE home = ? AND origin != 'toml'", [(one,) for one in gone]
+        )
     return bool(gone)
 
 
