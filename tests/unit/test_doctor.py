@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 10
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 11
     assert "for 2 hours" in found(WELL, "gateway").says
 
 
@@ -159,3 +159,12 @@ def test_signals_that_do_nothing_are_named_with_what_to_write() -> None:
     assert '[signals."nfc:\\"door\\""]' in check.todo
     mapped = Config(signals={"a": SignalOptions(external_id="x", value=1)})
     assert "1 signal of" in found(WELL, "signals", mapped).says
+
+
+def test_what_keeps_gladys_from_being_told_of_people_is_said() -> None:
+    """Where that is wanted: each sentence says what to do."""
+    told = Config(sinks={"gladys_api": {}})
+    assert found(WELL, "people", told).state == "ok"
+    asked = found(replace(WELL, advice=("Anna: `gladys-companion gladys setup`.", "Bob.")), "people", told)
+    assert (asked.state, asked.says) == ("warn", "Anna: `gladys-companion gladys setup`. Bob.")
+    assert "not switched on" in found(WELL, "people").says

@@ -26,6 +26,7 @@ COMMANDS = {  # name: where it is, and what `--help` says of it
     "devices": ("devices:devices", "List and change devices."),
     "people": ("people:people", "See who is where, and why; say whose phone is whose."),
     "zones": ("zones:zones", "List and change zones."),
+    "gladys": ("gladys:gladys", "Have Gladys ready for what only a scene of its own can do."),
     "scan": ("scan:scan", "Look for devices on the network, now."),
     "alias": ("alias:alias", "Give features other external ids."),
     "events": ("events:events", "See what came in, and what became of it."),

@@ -13,7 +13,17 @@ from typing import Any, Literal
 
 from gladys_companion.gladys_api._messages import GladysScene
 
-__all__ = ["LEFT_HOME", "PREFIX", "crossing", "left_home", "members", "mended", "out_of_home", "takes_out"]
+__all__ = [
+    "LEFT_HOME",
+    "OUT_OF_HOME",
+    "PREFIX",
+    "crossing",
+    "left_home",
+    "members",
+    "mended",
+    "out_of_home",
+    "takes_out",
+]
 
 PREFIX = "companion-"
 LEFT_HOME = f"{PREFIX}left-home-"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery.hints import KINDS
+from gladys_companion.resolve import GLADYS_API
 from gladys_companion.web.views import Check, Counts, Status
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "check_gladys",
     "check_link",
     "check_mdns",
+    "check_people",
     "check_phones",
     "check_plugins",
     "check_signals",
@@ -42,6 +44,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_devices,
         check_drivers,
         check_phones,
+        check_people,
         check_signals,
     )
     now = clock.now()
@@ -196,6 +199,16 @@ def check_phones(status: Status, _: Config, __: float) -> Check:
             says.append(f"{waiting} of the phone {phone!r}, which is nobody's yet.")
             todo.append(f"Say whose it is: `gladys-companion people phone {phone} --person NAME`.")
     return Check(name="phones", state="warn", says=" ".join(says), todo=" ".join(todo))
+
+
+def check_people(status: Status, config: Config, _: float) -> Check:
+    """Gladys is told of the people that it knows."""
+    if GLADYS_API not in config.sinks:
+        says = "Gladys is not told where people are, as [sinks.gladys_api] is not switched on."
+        return Check(name="people", state="ok", says=says)
+    if not status.advice:
+        return Check(name="people", state="ok", says="Of the people here, all that is needed to tell Gladys is known.")
+    return Check(name="people", state="warn", says=" ".join(status.advice), todo="Do what it says; it is noticed soon.")
 
 
 def check_signals(status: Status, config: Config, _: float) -> Check:

@@ -15,6 +15,7 @@ from gladys_companion.model import Receipt
 from gladys_companion.web import views
 from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.device_routes import DEVICE_ROUTES
+from gladys_companion.web.gladys_routes import GLADYS_ROUTES
 from gladys_companion.web.people_routes import PEOPLE_ROUTES
 from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, number, receipt_response, route
 from gladys_companion.web.service import Service
@@ -139,6 +140,7 @@ ROUTES: tuple[Route, ...] = (
     *DEVICE_ROUTES,
     *PEOPLE_ROUTES,
     *ZONE_ROUTES,
+    *GLADYS_ROUTES,
     route("GET", "/api/aliases", _aliases, summary="All aliases", answer=tuple[views.AliasView, ...], reads=True),
     route(
         "POST",

@@ -19,8 +19,10 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
+from gladys_companion.ports import Acquainted
+from gladys_companion.presence.in_step import advice
 from gladys_companion.presence.service import PresenceService
-from gladys_companion.resolve import VIRTUAL
+from gladys_companion.resolve import GLADYS_API, VIRTUAL
 from gladys_companion.store import backup, trace
 from gladys_companion.store.registry import Registry
 from gladys_companion.store.whereabouts import kept_counts
@@ -85,7 +87,15 @@ class Service(Struct, frozen=True, kw_only=True):
             counts=counts,
             store=failed,
             kept=kept,
+            advice=self._advice(),
         )
+
+    def _advice(self) -> tuple[str, ...]:
+        """Return what is to be done for Gladys to be told of people."""
+        record = self.host.plugin(GLADYS_API)
+        if record is None or not isinstance(record.target, Acquainted) or record.target.household is None:
+            return ()
+        return advice(self.presence.books, record.target.household)
 
     async def doctor(self) -> tuple[Check, ...]:
         """Return what is well, what is not, and what to do about it."""

@@ -108,7 +108,8 @@ class Counts(Struct, frozen=True, kw_only=True):
 class Status(Vitals, frozen=True, kw_only=True):
     """The whole of ``GET /api/status``. ``store`` is None, or why the database can not be used right now.
 
-    ``kept``: how many messages of which phone can not be used yet, and why (``sealed``, ``nobody``).
+    ``kept``: how many messages of which phone can not be used yet, and why (``sealed``, ``nobody``). ``advice``: what
+    is to be done for Gladys to be told of people.
     """
 
     running: bool
@@ -118,6 +119,7 @@ class Status(Vitals, frozen=True, kw_only=True):
     counts: Counts | None = None
     store: str | None = None
     kept: dict[str, dict[str, int]] = {}
+    advice: tuple[str, ...] = ()
 
 
 class Check(Struct, frozen=True, kw_only=True):
