@@ -24,6 +24,11 @@ def _shares(database: Database) -> None:
     database.execute(_SHARES)
 
 
+@MIGRATIONS(name="0004-sent")
+def _sent(database: Database) -> None:
+    database.execute("ALTER TABLE deliveries ADD COLUMN sent INTEGER NOT NULL DEFAULT 0")
+
+
 _SHARES = """
 CREATE TABLE shares (              -- devices of ours that Gladys was given
   device TEXT PRIMARY KEY REFERENCES devices (id) ON DELETE CASCADE,
