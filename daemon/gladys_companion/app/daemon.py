@@ -80,10 +80,16 @@ class Daemon:
         """Return a sentence for each device that can not be used, known or only announced, but for those away."""
         known = self.registry.snapshot.devices
         here = (one for one in known.values() if one.away_since is None)
-        told = [f"{one.name}: {told.says}" for one in here if (told := self.trouble(one.id))]
+        told = [(one.name, told.says) for one in here if (told := self.trouble(one.id))]
         new = (one for one in self.scan() if one.device not in known and one.driver is not None)
-        told += [f"{one.name}: {one.says}" for one in new if one.state in {"refused", "silent"}]
-        return tuple(dict.fromkeys(told))
+        told += [(one.name, one.says) for one in new if one.state in {"refused", "silent"}]
+        names: dict[str, set[str]] = {}
+        for name, says in told:
+            names.setdefault(says, set()).add(name)
+        return tuple(
+            f"{next(iter(some))}: {says}" if len(some) == 1 else f"{len(some)} devices: {says}"
+            for says, some in names.items()
+        )
 
     def _mdns_status(self) -> MdnsStatus:
         if self.discovery is None or self.mdns is None:
