@@ -33,6 +33,7 @@ check: $(VENV) $(LINT)
 bench: $(VENV)
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.commands
+	@$(BIN)/python -m bench.pushes
 	@$(BIN)/python -m bench.devices
 
 torture: $(VENV)

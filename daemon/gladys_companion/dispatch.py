@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from gladys_companion.backoff import delay
 from gladys_companion.clock import SYSTEM, Clock
-from gladys_companion.errors import Rejected, StoreError, Unavailable, Unsure
+from gladys_companion.errors import Rejected, StoreError, Unanswered, Unavailable, Unsure
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, DeliveryState, PlannedDelivery, RegistrySnapshot
 from gladys_companion.plugins import PluginRecord, contained
@@ -170,17 +170,17 @@ class Dispatch:
     async def _attempt(self, lane: str, one: Leased) -> Settlement:
         late = one.event.boot != self._clock.boot or self._clock.elapsed() >= one.event.deadline
         if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature, one.event.kind)):
-            return _settled(one, "expired", reason)
+            return _settled(one, "unknown", journal.SENT) if one.sent else _settled(one, "expired", reason)
         try:
             remark = await self._deliver(lane, one, late=late)
         except TimeoutError:
             reason = f"no answer within {self._attempt_time_out:g} s"
             unsure = once(one.target, one.event, one.feature)
-            return _settled(one, "unknown", reason) if unsure else self._again(one, reason)
+            return _settled(one, "unknown", reason) if unsure else self._again(one, reason, sent=True)
         except Unsure as error:
             return _settled(one, "unknown", str(error))
         except Unavailable as error:
-            return self._again(one, str(error))
+            return self._again(one, str(error), sent=isinstance(error, Unanswered))
         except Rejected as error:
             return _settled(one, "rejected", str(error))
         return _settled(one, "delivered", remark)
@@ -194,10 +194,15 @@ class Dispatch:
             remark: str | None = await record.target.deliver(delivery)
         return remark
 
-    def _again(self, one: Leased, reason: str) -> Settlement:
+    def _again(self, one: Leased, reason: str, *, sent: bool) -> Settlement:
         wait = delay(one.attempts - 1, FIRST_RETRY, LAST_RETRY)
         return Settlement(
-            seq=one.seq, target=one.target, state="pending", reason=reason, retry_at=self._clock.elapsed() + wait
+            seq=one.seq,
+            target=one.target,
+            state="pending",
+            reason=reason,
+            retry_at=self._clock.elapsed() + wait,
+            sent=sent,
         )
 
 

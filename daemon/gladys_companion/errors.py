@@ -14,6 +14,7 @@
     |  `- PairingRefused      a pairing code that is wrong, spent or too old
     |- AddressInUse           the operator, or time: another program listens there (exit 75, so systemd tries again)
     |- Unavailable            nobody: back off and retry
+    |  |- Unanswered          it was told, and did not answer: tried again, and never called undone
     |  `- Unsure              nobody knows whether it was done: settle as that, where twice is one too many
     |- Rejected               nobody can: settle with the reason
     |- ProtocolError          the peer: drop that message and count it
@@ -41,6 +42,7 @@ __all__ = [
     "StoreLocked",
     "StoreNewer",
     "StoreReadOnly",
+    "Unanswered",
     "Unavailable",
     "Unsure",
 ]
@@ -136,6 +138,12 @@ class Unavailable(CompanionError):
     code = "UNAVAILABLE"
     status = 503
     exit_code = 69
+
+
+class Unanswered(Unavailable):
+    """It was told, and did not answer: it may yet do it. Tried again; where that does not help, nobody knows."""
+
+    code = "UNANSWERED"
 
 
 class Unsure(Unavailable):

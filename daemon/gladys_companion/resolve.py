@@ -126,15 +126,17 @@ def _state(event: Event, registry: RegistrySnapshot) -> Plan:
             status=404,
             code="DEVICE_FEATURE_NOT_FOUND",
             sentence=f"No device feature {_shown(external_id)!r} is known here, or this key may not address it. "
-            "The event is kept: it is delivered when somebody binds the id.",
+            "The event is kept at home, where `events list --state unbound` shows it.",
         )
         return Plan(state="unbound", refusal=refusal)
     if not feature.textual and event.value is None:
         return _refuse(422, "INVALID_STATE", f"{_shown(external_id)!r} takes a number, not a text.", field="state")
     device = registry.devices.get(feature.device)
     own = device is not None and _is_its_own(event, device)
-    if device is not None and device.driver == PRESENCE and not own:
-        sentence = f"{_shown(external_id)!r} is worked out from what phones tell, and can not be set."
+    if device is not None and not own and not feature.writable and device.driver not in {VIRTUAL, GLADYS_DEVICES}:
+        worked_out = device.driver == PRESENCE
+        why = "it is worked out from what phones tell" if worked_out else "the device itself says what it is"
+        sentence = f"{_shown(external_id)!r} can only be read: {why}."
         return _refuse(422, "NOT_SETTABLE", sentence, field="device_feature_external_id")
     commands = feature.writable and device is not None and device.driver != VIRTUAL and not own
     bounds = None if feature.textual or event.value is None else _bounds(feature, event.value)

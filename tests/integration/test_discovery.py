@@ -513,3 +513,18 @@ async def test_nonsense_on_the_wire_is_ignored(network: Discovering, announcer: 
         await announce(announcer, service(network.type, port, serial="1"))
         await network.at("1", port)
         assert {one.state for one in network.seen()} <= {"followed", "unresolved"}
+
+
+async def test_a_forgotten_device_that_is_still_there_comes_back_as_new(
+    network: Discovering, announcer: AsyncZeroconf
+) -> None:
+    """Without waiting for another announcement, and without the name that its owner had given it."""
+    async with plug("1") as port:
+        await announce(announcer, service(network.type, port, serial="1"))
+        await network.at("1", port)
+        await network.registry.rename("plug:1", "Kettle")
+        await network.registry.forget("plug:1")
+        network.discovery.forget("plug:1")
+        device = await network.until(lambda: network.device("1"))
+        assert device.name == "Plug é"
+        await network.until(lambda: network.seen("followed"))

@@ -348,11 +348,11 @@ async def test_what_is_ours_is_left_alone(server: GladysServer, tmp_path: Path) 
     ours = Device(id=PHONE, driver="virtual", name="Mine")
     presence = Feature(external_id=PRESENCE, device=PHONE, name="Presence", category="presence-sensor", type="binary")
     note = Feature(external_id="mqtt:b", device=PHONE, name="B", category="text", type="text")
+    await server.stop()  # ours are there first
     async with open_home(tmp_path, server, sync_every=60) as home:
-        await home.there(LAMP)
-        await home.daemon.forget(PHONE)
         await home.daemon.registry.put_device(ours, [presence, note])
         await home.daemon.registry.alias("mqtt:c", PRESENCE)
+    await server.start()
     server.add("mqtt:other", feature("mqtt:b"), feature("mqtt:c"), feature("mqtt:d"))
     server.add("mqtt:hidden", feature("mqtt:b2"), name="Hidden")
     server.feature("mqtt:b2")["external_id"] = PRESENCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from sqlite_utils import Database
 
 from gladys_companion.config import Retention
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.ids import new_id
 from gladys_companion.model import Delivery, Receipt
 from gladys_companion.store.history import history, prune
@@ -26,6 +27,10 @@ def tidy(database: Database, keep: Retention, home: Home, most: int = 2_000) -> 
 
 async def unavailable(_: Delivery) -> None:
     raise Unavailable("it is away")
+
+
+async def unanswered(_: Delivery) -> None:
+    raise Unanswered("it was told, and does not answer")
 
 
 async def hang(_: Delivery) -> None:
@@ -551,3 +556,32 @@ async def test_ids_grow_even_when_the_clock_goes_back() -> None:
     """Ids sort in the order in which they were made."""
     made = [new_id() for _ in range(10_000)]
     assert made == sorted(set(made))
+
+
+@pytest.mark.parametrize("answer", [unanswered, hang])
+async def test_what_was_sent_and_not_confirmed_is_never_called_undone(
+    tmp_path: Path, answer: Callable[[Delivery], Awaitable[None]]
+) -> None:
+    """A frozen device may do it when it wakes: too late, or overtaken, nobody knows, and the receipt says so."""
+    async with open_home(tmp_path, sinks=["gladys"]) as home:
+        home.lamp.answer = answer
+        first, second = home.event(ON.external_id, 1.0, origin="local"), home.event(ON.external_id, 0.0, origin="local")
+        await home.intake.submit(first)
+        await until_sent(home)
+        await home.intake.submit(second)
+        await home.settled(first.id, "lamp", "unknown")
+        await until_sent(home)
+        home.clock.pass_by(61)
+        home.dispatch.wake([ON.device])
+        await home.settled(second.id, "lamp", "unknown")
+        reasons = await home.rows("SELECT reason FROM deliveries WHERE target = 'lamp' ORDER BY event")
+        assert reasons[0][0].startswith("a newer command came; it was sent, and the device did not say")
+        assert reasons[1][0].startswith("it was sent, and the device did not say that it did it")
+        assert await home.states("gladys") == ["unknown", "unknown"]
+
+
+async def until_sent(home: Home) -> None:
+    """Return when an attempt ended without an answer, and what it sent waits to be tried again."""
+    async with asyncio.timeout(10):
+        while not await home.rows("SELECT 1 FROM deliveries WHERE sent AND state = 'pending' AND NOT under_way"):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)

@@ -86,6 +86,19 @@ def test_from_inside_everything_can_be_commanded() -> None:
     assert plan(event(LOCK.external_id, origin="local"), registry()).state == "planned"
 
 
+@pytest.mark.parametrize("origin", ["local", "gladys", "gateway"])
+def test_what_a_device_only_tells_can_be_set_by_nobody(origin: str) -> None:
+    """A typo must not run a scene: a sensor is what its device says, also for who may address it."""
+    sensor = msgspec.structs.replace(ON, external_id="lamp:a1:temperature", writable=False)
+    features = {**FEATURES, sensor.external_id: sensor}
+    exposed = {sensor.external_id: frozenset({ANY_KEY})}
+    known = msgspec.structs.replace(registry(exposed=exposed), features=features)
+    made = plan(event(sensor.external_id, origin=origin), known)
+    assert made.refusal is not None
+    assert (made.state, made.refusal.status, made.refusal.code) == ("rejected", 422, "NOT_SETTABLE")
+    assert plan(event(sensor.external_id, origin="lamp"), known).state == "planned"
+
+
 def test_nearest_ids_are_only_those_this_key_may_address() -> None:
     """A 404 gives away no id that the key could not use."""
     assert nearest(registry(), "lamp:a1:on!", "key-1") == ()

@@ -47,6 +47,7 @@ class Daemon:
         self.intake = intake
         self.presence = presence
         self.clock = clock
+        self.started_at = clock.now()
         self.plugins: dict[str, PluginRecord] = {}
         self.targets: dict[str, PluginRecord] = {}  # that are no plug-ins, and always there
         self.add_target(PRESENCE, presence)
@@ -83,9 +84,22 @@ class Daemon:
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
             for one in (*self.plugins.values(), *(one for one in self.targets.values() if one.status != "open"))
         )
-        here = (one for one in self.registry.snapshot.devices.values() if one.away_since is None)
-        troubles = tuple(dict.fromkeys(told.says for one in here if (told := self.trouble(one.id))))
-        return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=troubles)
+        return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=self._troubles())
+
+    def _troubles(self) -> tuple[str, ...]:
+        """Return a sentence for each device that can not be used, known or only announced, but for those away."""
+        known = self.registry.snapshot.devices
+        here = (one for one in known.values() if one.away_since is None)
+        told = [(one.name, told.says) for one in here if (told := self.trouble(one.id))]
+        new = (one for one in self.scan() if one.device not in known and one.driver is not None)
+        told += [(one.name, one.says) for one in new if one.state in {"refused", "silent"}]
+        names: dict[str, set[str]] = {}
+        for name, says in told:
+            names.setdefault(says, set()).add(name)
+        return tuple(
+            f"{next(iter(some))}: {says}" if len(some) == 1 else f"{len(some)} devices: {says}"
+            for says, some in names.items()
+        )
 
     def _mdns_status(self) -> MdnsStatus:
         if self.discovery is None or self.mdns is None:
@@ -105,6 +119,10 @@ class Daemon:
 
     def trouble(self, device_id: str) -> Trouble | None:
         """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
+        device = self.registry.snapshot.devices.get(device_id)
+        if device is not None and self.opened.is_set() and device.driver not in self.plugins:
+            says = f"Its driver is not switched on: have [drivers.{device.driver}] in the configuration, then restart."
+            return Trouble(says, self.started_at)
         return self.discovery.trouble(device_id) if self.discovery is not None else None
 
     def wants(self, device_id: str) -> Wanted:

@@ -44,6 +44,7 @@ class Followed:
         self.claims: dict[Key, Claim] = {}
         self.state: Literal["asking", "followed", "refused", "silent"] = "asking"
         self.says = "It was not asked yet."
+        self.since = 0.0  # when it was refused or fell silent, on the wall's clock
         self.conflicts: frozenset[Key] = frozenset()
         self.asked: View | None = None
         self.asked_at = -math.inf
@@ -85,13 +86,18 @@ class Devices:
     def trouble(self, device_id: str) -> Trouble | None:
         """Return what the driver of a device says is wrong with it now; None when all is well, or it does not tell."""
         one = self._all.get(device_id)
-        if one is None or not isinstance(one.record.target, Troubled):
+        if one is None:
             return None
-        try:
-            with contained(one.record):
-                return one.record.target.trouble(device_id)
-        except (Unavailable, Rejected) as error:
-            return Trouble(str(error), self._clock.now())
+        told = None
+        if isinstance(one.record.target, Troubled):
+            try:
+                with contained(one.record):
+                    told = one.record.target.trouble(device_id)
+            except (Unavailable, Rejected) as error:
+                return Trouble(str(error), self._clock.now())
+        if told is None and one.state in {"refused", "silent"}:
+            return Trouble(one.says, one.since)
+        return told
 
     def claim(self, key: Key, record: PluginRecord, claim: Claim) -> None:
         """Take note that an announcement says to be a device."""
@@ -121,7 +127,7 @@ class Devices:
             self._wake(one)
 
     def forget(self, device_id: str) -> None:
-        """Follow a device no more; one that is announced anew is a new one."""
+        """Follow a device no more; one that is still announced is looked at as a new one."""
         one = self._all.pop(device_id, None)
         if one is not None and one.record.target is not None:
             try:
@@ -129,6 +135,8 @@ class Devices:
                     one.record.target.forget(device_id)
             except (Unavailable, Rejected) as error:
                 log.warning("driver did not forget", device=device_id, reason=str(error))
+            for key, claim in one.claims.items():
+                self.claim(key, one.record, claim)
 
     def ask_again(self, one: Followed) -> None:
         """Have a device described and followed as if it had just appeared: what it is asked with has changed."""
@@ -239,6 +247,8 @@ class Devices:
         first = self._pace.refused_retry if rejected else self._pace.first_retry
         wait = delay(one.attempts, first, max(first, self._pace.last_retry))
         one.attempts += 1
+        if one.state not in {"refused", "silent"}:
+            one.since = self._clock.now()
         one.state, one.says = ("refused" if rejected else "silent"), str(refusal)
         one.next_at = now + wait
         return wait

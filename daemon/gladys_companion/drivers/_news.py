@@ -19,8 +19,8 @@ __all__ = ["News", "Value"]
 Value = float | str
 """A number, or the text of a feature that takes texts."""
 
-AT_ONCE = 50.0  # events of one device that may come together; a bridge tells all its lamps when a scene begins
-A_SECOND = 10.0  # and how fast such a credit grows again
+AT_ONCE = 100.0  # events of one device that may come together; a bridge tells all its lamps when a scene begins
+A_SECOND = 20.0  # and how fast such a credit grows again: a meter tells five values a second
 MOST_MOMENTS = 50  # presses that wait; more of them are no person's
 SHOWN_FOR = 60.0  # seconds for which a flood is shown after it ended
 

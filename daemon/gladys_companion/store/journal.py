@@ -25,8 +25,21 @@ from gladys_companion.model import (
 )
 from gladys_companion.resolve import late_reason
 from gladys_companion.store.receipts import OPEN, make_receipt, receipt
+from gladys_companion.store.settlement import OVERTAKEN, SENT, Settled, Settlement, overtaken
 
-__all__ = ["Planner", "Recorded", "Settled", "Settlement", "Waits", "follow", "plan_safely", "record", "settle"]
+__all__ = [
+    "SENT",
+    "Planner",
+    "Recorded",
+    "Settled",
+    "Settlement",
+    "Waits",
+    "follow",
+    "overtaken",
+    "plan_safely",
+    "record",
+    "settle",
+]
 
 
 COMMANDING = frozenset(
@@ -49,27 +62,6 @@ class Recorded(Struct, frozen=True, kw_only=True):
     receipt: Receipt
     lanes: tuple[str, ...] = ()
     superseded: tuple[Settlement, ...] = ()
-
-
-class Settlement(Struct, frozen=True, kw_only=True):
-    """One delivery that settled, or that waits again (``pending``); times in seconds.
-
-    ``newest`` is the newest event when the attempt began: what a device told later is newer than what it then did.
-    """
-
-    seq: int
-    target: str
-    state: DeliveryState
-    reason: str | None = None
-    retry_at: float = 0.0
-    newest: int = 0
-
-
-class Settled(Struct, frozen=True, kw_only=True):
-    """What ``settle`` wrote beside what it was given: others that settled with it; lanes that may go on."""
-
-    also: tuple[Settlement, ...] = ()
-    lanes: tuple[str, ...] = ()
 
 
 _INSERT = """
@@ -240,14 +232,14 @@ def _supersede(
     connection: sqlite3.Connection, seq: int, delivery: PlannedDelivery, feature: str | None, now: float
 ) -> list[Settlement]:
     rows = connection.execute(
-        "UPDATE deliveries SET state = 'superseded', reason = 'a newer command came', settled_at = ? "
+        "UPDATE deliveries SET state = iif(sent, 'unknown', 'superseded'), reason = iif(sent, ?, ?), settled_at = ? "
         "WHERE lane = ? AND target = ? AND feature = ? AND state = 'pending' AND under_way = 0 AND event < ? "
-        "RETURNING event",
-        (now, delivery.lane, delivery.target, feature, seq),
+        "RETURNING event, sent",
+        (f"{OVERTAKEN}; {SENT}", OVERTAKEN, now, delivery.lane, delivery.target, feature, seq),
     ).fetchall()
     settled = []
-    for (older,) in rows:
-        done = Settlement(seq=older, target=delivery.target, state="superseded", reason="a newer command came")
+    for older, sent in rows:
+        done = overtaken(older, delivery.target, sent=bool(sent))
         settled += [done, *_undo(connection, done, now)]
     return settled
 
@@ -293,9 +285,9 @@ def settle(database: Database, settlements: Sequence[Settlement], now: float, wa
     for done in settlements:
         again = done.state in OPEN
         connection.execute(
-            "UPDATE deliveries SET state = ?, reason = ?, retry_at = ?, under_way = 0, settled_at = ? "
-            "WHERE event = ? AND target = ? AND state IN ('pending', 'sending')",
-            (done.state, done.reason, done.retry_at, None if again else now, done.seq, done.target),
+            "UPDATE deliveries SET state = ?, reason = ?, retry_at = ?, under_way = 0, settled_at = ?, "
+            "sent = sent OR ? WHERE event = ? AND target = ? AND state IN ('pending', 'sending')",
+            (done.state, done.reason, done.retry_at, None if again else now, done.sent, done.seq, done.target),
         )
         if again:
             continue

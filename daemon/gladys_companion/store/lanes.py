@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from sqlite_utils import Database
 
-from gladys_companion.model import Event, Feature, PlannedDelivery, RegistrySnapshot
+from gladys_companion.model import DeliveryState, Event, Feature, PlannedDelivery, RegistrySnapshot
 from gladys_companion.resolve import late_reason, once
-from gladys_companion.store.journal import Settlement, settle
+from gladys_companion.store import journal
+from gladys_companion.store.journal import SENT, Settlement, settle
 from gladys_companion.store.receipts import EVENT_COLUMNS, read_event
 
 __all__ = ["Lease", "Leased", "hand_back", "lease", "overtaken", "recover", "retry_now", "waiting_lanes"]
@@ -31,6 +32,7 @@ class Leased(Struct, frozen=True, kw_only=True):
     attempts: int
     late: bool
     newest: int
+    sent: bool = False
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -53,7 +55,7 @@ def lease(
 ) -> Lease:
     """Take the next deliveries of a lane, counting the attempt in each row before it starts."""
     rows = database.conn.execute(
-        f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, {EVENT_COLUMNS} "
+        f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, d.sent, {EVENT_COLUMNS} "
         "FROM deliveries d JOIN events e ON e.seq = d.event "
         "WHERE d.lane = ? AND d.state IN ('pending', 'sending') AND d.under_way = 0 AND NOT EXISTS ("
         # news of a command waits until its device has done it
@@ -65,13 +67,14 @@ def lease(
     taken: list[Leased] = []
     expired: list[Settlement] = []
     wait = None
-    for seq, target, feature_id, attempts, crashes, retry_at, *columns in rows:
+    for seq, target, feature_id, attempts, crashes, retry_at, sent, *columns in rows:
         event = read_event(columns)
         feature = registry.features.get(feature_id) if feature_id else None
         same_boot = event.boot == boot
         late = not same_boot or elapsed >= event.deadline
         if late and (reason := late_reason(PlannedDelivery(target, lane), feature, event.kind)):
-            expired.append(Settlement(seq=seq, target=target, state="expired", reason=reason))
+            was: DeliveryState = "unknown" if sent else "expired"
+            expired.append(Settlement(seq=seq, target=target, state=was, reason=SENT if sent else reason))
             continue
         alone = lane != target or crashes > 0 or once(target, event, feature)
         if alone and taken:
@@ -82,7 +85,14 @@ def lease(
             break
         taken.append(
             Leased(
-                seq=seq, event=event, target=target, feature=feature, attempts=attempts + 1, late=late, newest=newest
+                seq=seq,
+                event=event,
+                target=target,
+                feature=feature,
+                attempts=attempts + 1,
+                late=late,
+                newest=newest,
+                sent=bool(sent),
             )
         )
         if alone:
@@ -134,15 +144,13 @@ def overtaken(database: Database, lane: str, done: Sequence[Settlement]) -> dict
         if one.state != "pending" or lane == one.target:
             continue
         newer = database.conn.execute(
-            "SELECT 1 FROM deliveries d JOIN deliveries mine ON mine.event = ? AND mine.target = d.target "
+            "SELECT mine.sent FROM deliveries d JOIN deliveries mine ON mine.event = ? AND mine.target = d.target "
             "AND mine.feature = d.feature "
             "WHERE d.lane = ? AND d.event > ? AND d.state IN ('pending', 'sending') LIMIT 1",
             (one.seq, lane, one.seq),
         ).fetchone()
         if newer:
-            found[one.seq, one.target] = Settlement(
-                seq=one.seq, target=one.target, state="superseded", reason="a newer command came"
-            )
+            found[one.seq, one.target] = journal.overtaken(one.seq, one.target, sent=one.sent or bool(newer[0]))
     return found
 
 

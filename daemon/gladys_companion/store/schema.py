@@ -35,6 +35,11 @@ def _signals(database: Database) -> None:
     database.execute("CREATE INDEX events_signals ON events (external_id, at) WHERE kind = 'signal'")
 
 
+@MIGRATIONS(name="0005-sent")
+def _sent(database: Database) -> None:
+    database.execute("ALTER TABLE deliveries ADD COLUMN sent INTEGER NOT NULL DEFAULT 0")
+
+
 _PRESENCE = """
 CREATE TABLE people (
   id TEXT PRIMARY KEY,

@@ -60,7 +60,8 @@ def check_store(status: Status, config: Config, _: float) -> Check:
     counts = status.counts
     says = f"The database in {config.state_directory} answers: {_both(counts)}."
     if counts.unbound:
-        todo = "See them with `gladys-companion events list --state unbound`, bind an id with `alias add`."
+        todo = "See them with `gladys-companion events list --state unbound`. Bind an id with `alias add`, or let "
+        todo += "phones use one that is known here with `devices expose`."
         return Check(
             name="store",
             state="warn",
@@ -167,7 +168,7 @@ def check_devices(status: Status, _: Config, __: float) -> Check:
     """Every device that is on the network answers its driver."""
     if not status.troubles:
         return Check(name="devices", state="ok", says="No driver has trouble with a device.")
-    todo = "It goes on trying by itself. Check that the device has power and is on the network."
+    todo = "Where a sentence says what to do, do that; the rest is tried again by itself: see to power and network."
     return Check(name="devices", state="warn", says=" ".join(status.troubles), todo=todo)
 
 

@@ -20,7 +20,7 @@ from msgspec import structs
 from gladys_companion.drivers._http import open_session, reason
 from gladys_companion.drivers.elgato._values import Chosen, Ranges, command, ranges, values
 from gladys_companion.drivers.identity import mac_of
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.model import Device
 from gladys_companion.ports import Secrets
 
@@ -164,7 +164,7 @@ class Light:
         try:
             yield
         except TimeoutError as error:
-            raise Unavailable(f"{self._where} did not answer within {self._answer_within:g} s.") from error
+            raise Unanswered(f"{self._where} did not answer within {self._answer_within:g} s.") from error
         except _Status as error:
             sentence = f"{self._where} answered with HTTP status {error.status}."
             if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and error.status not in LATER:

@@ -22,7 +22,7 @@ from gladys_companion.drivers.esphome._trouble import AnotherDevice, TooLong, ju
 from gladys_companion.drivers.esphome._values import STATES, value
 from gladys_companion.drivers.following import Value
 from gladys_companion.drivers.identity import mac_of
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.model import Device
 
 __all__ = ["Node", "open_node"]
@@ -182,7 +182,7 @@ class Node:
             await self._show_life()
             told = value(part.entity, part.aspect, self._states.get(key))
             says = "nothing of it" if told is None else f"that it is {told!r}"
-            raise Unavailable(f"{self._where} was told {part.feature.name} = {wanted!r}, but says {says}.") from None
+            raise Unanswered(f"{self._where} was told {part.feature.name} = {wanted!r}, but says {says}.") from None
 
     def _is_so(self, part: Part, wanted: Value, now: EntityState | None, before: EntityState | None) -> bool:
         if now is not before and (why := fails(now)):
@@ -220,7 +220,7 @@ class Node:
                     await self._client.device_info()
         except TimeoutError:
             await self._client.disconnect(force=True)
-            raise Unavailable(f"{self._where} did not answer within {self._answer_within:g} s.") from None
+            raise Unanswered(f"{self._where} did not answer within {self._answer_within:g} s.") from None
 
     async def _stir(self, reached: Callable[[], bool]) -> None:
         """Wait until something is so; it is looked at again whenever the device says something."""
@@ -265,7 +265,7 @@ class Node:
                 async with asyncio.timeout(self._answer_within):
                     yield
             except TimeoutError as error:
-                raise Unavailable(f"{self._where} did not answer within {self._answer_within:g} s.") from error
+                raise Unanswered(f"{self._where} did not answer within {self._answer_within:g} s.") from error
 
     @contextmanager
     def _judged(self) -> Iterator[None]:

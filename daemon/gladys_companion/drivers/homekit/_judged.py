@@ -24,7 +24,7 @@ from aiohomekit.protocol.statuscodes import HapStatusCode, to_status_code
 from aiohomekit.protocol.tlv import TlvParseException
 
 from gladys_companion.drivers.homekit._wire import Nonsense
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.model import Device
 
 __all__ = ["AnotherDevice", "PairedElsewhere", "again", "elsewhere", "judged", "judged_pairing", "refused", "where"]
@@ -90,7 +90,7 @@ def judged(device: Device, answer_within: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise Unavailable(f"{place} did not answer within {answer_within:g} s.") from error
+        raise Unanswered(f"{place} did not answer within {answer_within:g} s.") from error
     except AuthenticationError as error:
         raise Rejected(
             f"{place} does not know this companion any more: it was reset, or the pairing was removed there. "

@@ -14,7 +14,7 @@ from yarl import URL
 from gladys_companion.drivers import _templates as templates
 from gladys_companion.drivers._http import open_session, reason
 from gladys_companion.drivers.http._tables import DeviceTable, HttpFeature, Tls
-from gladys_companion.errors import ProtocolError, Rejected, Unavailable
+from gladys_companion.errors import ProtocolError, Rejected, Unanswered, Unavailable
 
 __all__ = ["Client", "open_client"]
 
@@ -139,7 +139,7 @@ class Client:
         try:
             yield
         except TimeoutError as error:
-            raise Unavailable(f"{self._where} did not answer within {self._answer_within:g} s.") from error
+            raise Unanswered(f"{self._where} did not answer within {self._answer_within:g} s.") from error
         except ProtocolError as error:
             raise Unavailable(f"{self._where} does not answer as it is described: {error}") from error
         except (ClientError, OSError) as error:

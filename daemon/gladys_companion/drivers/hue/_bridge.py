@@ -26,7 +26,7 @@ from gladys_companion.drivers.hue._client import Client, Refused
 from gladys_companion.drivers.hue._identity import identities
 from gladys_companion.drivers.hue._stream import Stream
 from gladys_companion.drivers.hue._values import Chosen, Part, click, command, value
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 
 __all__ = ["Bridge", "Ear", "Pairing", "Spot", "host_of", "judged", "open_bridge"]
 
@@ -227,7 +227,7 @@ def judged(spot: Spot, device: str = "") -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise Unavailable(f"{spot} did not answer within {spot.answer_within:g} s.") from error
+        raise Unanswered(f"{spot} did not answer within {spot.answer_within:g} s.") from error
     except OtherCertificate as error:
         raise Rejected(
             f"{spot} has another certificate than when it was paired. If it was reset or replaced, pair it again: "

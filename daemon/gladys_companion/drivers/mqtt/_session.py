@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from gladys_companion.clock import Clock
 from gladys_companion.drivers import _templates as templates
 from gladys_companion.drivers.mqtt._tables import DeviceTable, MqttFeature
-from gladys_companion.errors import ProtocolError, Rejected, Unavailable
+from gladys_companion.errors import ProtocolError, Rejected, Unanswered, Unavailable
 from gladys_companion.mqtt import Connection, Message
 from gladys_companion.ports import Trouble
 
@@ -136,4 +136,4 @@ class Session:
             said: Mapping[str, templates.Value] = self._says
             now = said.get(feature.component)
             heard = f"says {now}" if now is not None else f"said nothing on {feature.state_topic}"
-            raise Unavailable(f"{self._name} was told, and {heard} within {self._answer_within:g} s.") from None
+            raise Unanswered(f"{self._name} was told, and {heard} within {self._answer_within:g} s.") from None

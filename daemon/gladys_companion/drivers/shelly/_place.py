@@ -25,7 +25,7 @@ from gladys_companion.drivers._http import reason
 from gladys_companion.drivers._json import at, decoded, number
 from gladys_companion.drivers._resolver import Endpoint
 from gladys_companion.drivers.identity import mac_of
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.model import Device
 
 __all__ = ["AnotherDevice", "Hello", "Place", "get", "hello", "judged", "recognise"]
@@ -141,7 +141,7 @@ def judged(place: Place) -> Iterator[None]:
     try:
         yield
     except (TimeoutError, DeviceConnectionTimeoutError) as error:
-        raise Unavailable(f"{place} did not answer within {place.answer_within:g} s.") from error
+        raise Unanswered(f"{place} did not answer within {place.answer_within:g} s.") from error
     except InvalidAuthError as error:
         raise Rejected(
             f"{place} does not take the password that is known here. Give the right one with {place.pairing}."

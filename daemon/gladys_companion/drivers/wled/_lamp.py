@@ -29,7 +29,7 @@ from wled import Device as Answer
 from gladys_companion.drivers._http import open_session, reason
 from gladys_companion.drivers._news import Value
 from gladys_companion.drivers.wled._values import body, value, values
-from gladys_companion.errors import Rejected, Unavailable
+from gladys_companion.errors import Rejected, Unanswered, Unavailable
 from gladys_companion.model import Device
 
 __all__ = ["AnotherDevice", "Lamp", "open_lamp"]
@@ -171,7 +171,7 @@ class Lamp:
         try:
             yield
         except TimeoutError as error:
-            raise Unavailable(f"{self._where} did not answer within {self._answer_within:g} s.") from error
+            raise Unanswered(f"{self._where} did not answer within {self._answer_within:g} s.") from error
         except WLEDUnsupportedVersionError as error:
             raise Rejected(f"{self._where} runs a firmware that is too old: {error}") from error
         except WLEDStatusError as error:
