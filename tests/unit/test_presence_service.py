@@ -105,6 +105,23 @@ async def test_a_queue_that_is_flushed_is_history(tmp_path: Path) -> None:
         assert [one.event.value for one in late] == [0.0, 1.0]
 
 
+async def test_what_is_learnt_of_the_past_is_not_what_is_so_now(tmp_path: Path) -> None:
+    """A leave that comes late and that newer evidence contradicts is history: the feature says what is believed."""
+    async with open_presence(tmp_path) as track:
+        began = track.now()
+
+        async def crossing(event: str, ago: float) -> None:
+            await track.post({"_type": "transition", "event": event, "desc": "home", "tst": began - ago})
+
+        await track.at(HOME, 542, acc=0)
+        await track.at(AWAY, 4, acc=60)
+        await crossing("enter", 0)
+        await track.at(AWAY, 544)
+        await crossing("leave", 149)
+        assert [one.state for one in await track.decided()] == ["in", "out"]
+        assert await track.values("person:anna:home", "person:anna:zone") == [1.0, "Home"]
+
+
 async def test_silence_is_unknown_and_never_away(tmp_path: Path) -> None:
     """After half a day without a word nobody knows; the feature home stays, and the zone says unknown."""
     async with open_presence(tmp_path) as track:

@@ -215,14 +215,7 @@ def standing_events(
         cause: what they are derived from.
     """
     device_id = person_device_id(person.id)
-    found = []
-    for one in decisions:
-        if home is None or one.zone != home.id or one.state == UNKNOWN:
-            continue
-        now = is_news(one, after)
-        at = one.since if not now else max(one.decided, newest[0] + _TICK) if one.late else one.decided
-        event = _state(f"{device_id}:home", float(one.state == "in"), None, at, cause, one.decided, late=one.late)
-        found.append(structs.replace(event, dated=one.late or not now))
+    found = [] if home is None else _home_events(decisions, after, f"{device_id}:home", home, newest[0], cause)
     news = [one for one in decisions if is_news(one, after)]
     if news:
         late = all(one.late for one in news)
@@ -231,6 +224,27 @@ def standing_events(
         event = _state(f"{device_id}:zone", None, word, at, cause, news[-1].zone, late=late)
         found.append(structs.replace(event, dated=late))
     return tuple(found)
+
+
+def _home_events(
+    decisions: Sequence[Decision], after: State, external_id: str, home: StoredZone, newest: float, cause: Cause
+) -> list[Event]:
+    """Return what being at home becomes; what is so now is always the newest of it, whatever is learnt of the past."""
+    found: list[Event] = []
+    for one in decisions:
+        if one.zone != home.id or one.state == UNKNOWN:
+            continue
+        now = is_news(one, after)
+        at = one.since if not now else max(one.decided, newest + _TICK) if one.late else one.decided
+        event = _state(external_id, float(one.state == "in"), None, at, cause, one.decided, late=one.late)
+        found.append(structs.replace(event, dated=one.late or not now))
+        newest = max(newest, at)
+    told = after.told.get(home.id)
+    last = max(found, key=lambda event: event.at, default=None)
+    if last is None or told is None or told.inside is None or last.at < newest or last.value == float(told.inside):
+        return found
+    again = _state(external_id, float(told.inside), None, newest + _TICK, cause, told.since, late=True)
+    return [*found, again]
 
 
 def is_news(decision: Decision, after: State) -> bool:
