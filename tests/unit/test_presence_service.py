@@ -20,7 +20,7 @@ from gladys_companion.store import people, whereabouts
 from gladys_companion.store.history import prune
 from gladys_companion.store.people import Person, StoredZone
 from gladys_companion.store.trace import trace
-from tests.home import PRESENCE, SetClock
+from tests.home import NOTE, PRESENCE, SetClock
 from tests.presence_home import AWAY, CONFIG, HOME, Post, open_presence
 
 
@@ -184,6 +184,36 @@ async def test_a_feature_says_that_somebody_is_home(tmp_path: Path) -> None:
             assert await track.states("bob") == expected
         reason = (await track.decided("bob"))[-1].reason
         assert reason.startswith("away since 22:14: told to be outside home")
+
+
+async def test_a_feature_names_the_wifi_that_a_phone_is_in(tmp_path: Path) -> None:
+    """The name of a network of home is being there; any other name says nothing, and moves nobody."""
+    own = {"bob": PersonOptions(phones={"pixel": PhoneOptions(user="bob", features=(NOTE.external_id,))})}
+    async with open_presence(tmp_path, config=msgspec.structs.replace(CONFIG, people=own)) as track:
+        for text in ("our wifi", "their wifi"):
+            event = track.home.event(NOTE.external_id, text=text)
+            await track.home.intake.submit(event)
+            await track.home.settled(event.id, "presence", "delivered")
+            await track.later(61)
+            assert await track.states("bob") == ["in"]
+        receipt = await track.home.intake.submit(event)
+        assert (await track.reason(receipt) or "").startswith("it says nothing of where anybody is")
+
+
+@pytest.mark.parametrize("stored", [b"{", b'{"person":"anna","version":99}'])
+async def test_what_can_not_be_read_is_begun_anew(tmp_path: Path, stored: bytes) -> None:
+    """A state of another version, or one that is damaged, keeps the home from nothing."""
+    clock = SetClock()
+    async with open_presence(tmp_path, clock=clock) as track:
+        await track.at(HOME)
+        await track.later(60)
+        await track.home.store.write(
+            lambda database: database.conn.execute("UPDATE presence SET state = ? WHERE person = 'anna'", (stored,))
+        )
+    async with open_presence(tmp_path, clock=clock) as track:
+        await track.at(HOME)
+        await track.later(60)
+        assert (await track.states())[-1] == "in"
 
 
 async def test_a_device_of_the_phone_that_answers_is_at_home(tmp_path: Path) -> None:
