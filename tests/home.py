@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
 from gladys_companion.model import Delivery, Device, Event, Feature, Sender
 from gladys_companion.plugins import PluginRecord
+from gladys_companion.ports import Target
 from gladys_companion.presence.service import PresenceService
 from gladys_companion.resolve import PRESENCE as PRESENCE_TARGET
 from gladys_companion.resolve import SIGNALS
@@ -159,16 +161,19 @@ async def open_home(
     sinks: Sequence[str] = (),
     settle_within: float = 0.05,
     config: Config | None = None,
+    targets: Mapping[str, Target] = MappingProxyType({}),
 ) -> AsyncIterator[Home]:
     """Open a home on a directory; what it was told before is still there when it is opened again.
 
-    Presence takes what it is told, and by itself looks at nothing: a test says when that is due.
+    Presence takes what it is told, and by itself looks at nothing: a test says when that is due. ``targets`` are real
+    sinks by name, where ``sinks`` only note what they are told.
     """
     clock = clock or SetClock()
     lamp, gladys = Recorder(), Recorder()
     records = {
         "lamp": PluginRecord(name="lamp", group="drivers", target=lamp, status="open"),
         **{name: PluginRecord(name=name, group="sinks", target=gladys, status="open") for name in sinks},
+        **{name: PluginRecord(name=name, group="sinks", target=one, status="open") for name, one in targets.items()},
     }
     woken: list[Callable[[Iterable[str]], None]] = []
 
@@ -189,7 +194,7 @@ async def open_home(
         records[SIGNALS] = PluginRecord(name=SIGNALS, group="sinks", target=signals, status="open")
         dispatch = Dispatch(store, registry, intake, records, attempt_time_out=0.5, clock=clock)
         woken += [dispatch.wake, lambda _: intake.changed()]
-        await registry.use_targets(sinks)
+        await registry.use_targets([*sinks, *targets])
         await registry.put_device(PHONE, [PRESENCE, NOTE])
         await registry.put_device(LAMP, [ON, BRIGHTNESS, BELL, LOCK])
         if config is not None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Raw
 
 from gladys_companion.config import Config, PersonOptions, PhoneOptions, Presence, ZoneOptions
 from gladys_companion.model import Event, Receipt, Sender
+from gladys_companion.ports import Target
 from gladys_companion.protocol.open_api import Companion, OpenApiMessage, Phone, to_event
 from gladys_companion.store import whereabouts
 from gladys_companion.store.whereabouts import Decided
@@ -139,8 +141,13 @@ class Track:
 
 @asynccontextmanager
 async def open_presence(
-    path: Path, *, config: Config = CONFIG, clock: SetClock | None = None, sinks: Sequence[str] = ()
+    path: Path,
+    *,
+    config: Config = CONFIG,
+    clock: SetClock | None = None,
+    sinks: Sequence[str] = (),
+    targets: Mapping[str, Target] = MappingProxyType({}),
 ) -> AsyncIterator[Track]:
     """Open such a home on a directory."""
-    async with open_home(path, clock=clock, sinks=sinks, config=config, settle_within=5) as home:
+    async with open_home(path, clock=clock, sinks=sinks, config=config, settle_within=5, targets=targets) as home:
         yield Track(home)
