@@ -19,8 +19,9 @@ from gladys_companion.errors import Rejected
 from gladys_companion.model import ANY_KEY, Delivery, Event, RegistrySnapshot
 from gladys_companion.protocol.signals import StartScene
 from gladys_companion.resolve import GLADYS_API, OUTSIDE, SIGNALS
-from gladys_companion.store.journal import Settlement, Waits, plan_safely, record, settle
+from gladys_companion.store.journal import Waits, plan_safely, record, settle
 from gladys_companion.store.registry import Registry
+from gladys_companion.store.settlement import Settlement
 from gladys_companion.store.writer import Store
 
 __all__ = ["SignalService", "derived", "derived_ids", "may_send", "refusal", "remark"]

@@ -18,6 +18,7 @@ import click
 from zeroconf.asyncio import AsyncZeroconf
 
 from gladys_companion.cli.serve import serve
+from gladys_companion.cli.sim_phone import phone
 from gladys_companion.sim._device import SimulatedDevice
 from gladys_companion.sim._shelly_rpc import KINDS
 from gladys_companion.sim.elgato import ElgatoLight, open_elgato
@@ -40,6 +41,9 @@ D = TypeVar("D", bound=SimulatedDevice)
 @click.group()
 def sim() -> None:
     """Run a simulated device."""
+
+
+sim.add_command(phone)
 
 
 def located(*, mac: str, name: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
