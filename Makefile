@@ -35,6 +35,7 @@ bench: $(VENV)
 	@$(BIN)/python -m bench.commands
 	@$(BIN)/python -m bench.pushes
 	@$(BIN)/python -m bench.devices
+	@$(BIN)/python -m bench.presence
 
 torture: $(VENV)
 	$(BIN)/python -m pytest -m torture
