@@ -15,10 +15,10 @@ from gladys_companion.config import Config, PersonOptions, Presence, ZoneOptions
 from gladys_companion.ids import new_id
 from gladys_companion.model import Event
 from gladys_companion.protocol.people import Reported
-from tests.command_line import run
 from tests.gladys_home import Home, open_home
 from tests.gladys_server import GladysServer, open_gladys
 from tests.people_home import LEFT
+from tests.processes import PROGRAM
 from tests.rig import until
 
 HOUSE, FAR = (48.8566, 2.3522), (48.8466, 2.3522)
@@ -229,8 +229,8 @@ async def test_setup_needs_no_daemon(server: GladysServer, tmp_path: Path) -> No
         f'[gladys]\nurl = "{server.url}"\napi_key_file = "{tmp_path / "key"}"',
     ]
     await asyncio.to_thread(config.write_text, "\n".join(lines))
-    ended = await run("--config", str(config), "gladys", "setup", "--yes")
-    assert ended.code == 0, ended.err
+    program = await asyncio.create_subprocess_exec(PROGRAM, "--config", str(config), "gladys", "setup", "--yes")
+    assert await program.wait() == 0
     assert sorted(server.people.scenes) == [LEFT, "companion-left-home-tony"]
 
 
