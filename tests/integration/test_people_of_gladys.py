@@ -16,7 +16,7 @@ from gladys_companion.ids import new_id
 from gladys_companion.model import Event
 from gladys_companion.protocol.people import Reported
 from tests.gladys_home import Home, open_home
-from tests.gladys_server import GladysServer, open_gladys
+from tests.gladys_server import GladysServer, open_gladys, written
 from tests.people_home import LEFT
 from tests.processes import PROGRAM
 from tests.rig import until
@@ -279,3 +279,42 @@ async def test_from_an_empty_home_to_gladys_says_i_am_home(server: GladysServer,
         return "when Anna leaves" not in (await home.command("doctor")).out
 
     await until(well, "the doctor is content")
+
+
+@pytest.mark.parametrize("catch_up", [True, False])
+async def test_what_gladys_missed_is_caught_up_where_that_is_wanted(
+    server: GladysServer, tmp_path: Path, *, catch_up: bool
+) -> None:
+    """A leave that is late is history; if it is still so and that is wanted, Gladys learns it once."""
+    server.people.add_scene(LEFT, {"type": "user.set-out-of-home", "user": "anna", "house": "main-house"})
+    sinks = {"gladys_api": {**SINK["gladys_api"], "catch_up": catch_up}}
+    async with open_people(tmp_path, server, sinks=sinks) as home:
+        await in_step(home, TONY, ANNA, MAIN, WORK)
+        now = home.daemon.clock.now()
+        server.people.user_seen("main-house", "anna")
+        server.people.users["anna"]["last_house_changed"] = written(now - 7_200)
+        for where, ago in ((HOUSE, 5_000), (FAR, 4_000), (FAR, 3_900)):
+            await home.daemon.intake.submit(told(home, where, now - ago))
+
+        async def expired() -> bool:
+            sql = "SELECT state FROM deliveries WHERE target = 'gladys_api' AND state = 'expired'"
+            return len(await home.rows(sql)) >= 2
+
+        await until(expired, "it is history")
+        if catch_up:
+
+            async def left() -> bool:
+                return server.people.at_home("anna") is None
+
+            await until(left, "Gladys knows")
+        asked = len(server.asked)
+
+        async def looked() -> bool:
+            return server.asked[asked:].count("GET /api/v1/area") >= 3
+
+        await until(looked, "Gladys was looked at again")
+        assert server.people.started == ([LEFT] if catch_up else [])
+        server.people.user_seen("main-house", "anna")  # somebody in Gladys knows better
+        asked = len(server.asked)
+        await until(looked, "Gladys was looked at again")
+        assert server.people.at_home("anna") == "main-house"
