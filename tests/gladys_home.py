@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from msgspec import structs
 from sqlite_utils import Database
 
 from gladys_companion.app import open_daemon
@@ -137,10 +139,15 @@ async def open_home(
     sync_every: float = 0.2,
     broker: int | None = None,
     drivers: Mapping[str, Any] | None = None,
+    sinks: Mapping[str, Any] = MappingProxyType({}),
     discovery: Discovery = Discovery(enabled=False),  # noqa: B008 - frozen
+    config: Config = Config(),  # noqa: B008 - frozen
     **options: Any,
 ) -> AsyncIterator[Home]:
-    """Run a home whose Gladys this is; ``broker`` is the port of Gladys' broker, ``options`` are of the driver."""
+    """Run a home whose Gladys this is; ``broker`` is the port of Gladys' broker, ``options`` are of the driver.
+
+    ``config`` gives what is not about Gladys, such as people.
+    """
     key = path / "key"
     if not await asyncio.to_thread(key.exists):
         await asyncio.to_thread(key.write_text, KEY)
@@ -149,7 +156,8 @@ async def open_home(
         drivers = {"virtual": {}}
     else:
         gladys = Gladys(url=server.url, api_key_file=str(key), sync_every=sync_every, answer_within=2.0)
-    config = Config(
+    config = structs.replace(
+        config,
         state_directory=str(path),
         runtime_directory=str(path),
         local=Local(listen="127.0.0.1:0"),
@@ -157,7 +165,7 @@ async def open_home(
         drivers=dict(drivers or {"virtual": {}, "gladys_devices": {"confirm_within": 1.0, **options}}),
         gladys=gladys,
         mqtt=Mqtt(port=broker or 1883, reconnect_most=0.5),
-        sinks={"gladys": {}} if broker else {},
+        sinks={**sinks, **({"gladys": {}} if broker else {})},
         commands=Commands(time_to_live=5.0),
     )
     async with open_daemon(config) as daemon:

@@ -21,6 +21,7 @@ from gladys_companion.intake import Intake
 from gladys_companion.model import Event
 from gladys_companion.plugins import PluginRecord, contained
 from gladys_companion.ports import Acquainted, Kit, Source
+from gladys_companion.presence.catch_up import catch_up, missed
 from gladys_companion.presence.in_step import in_step
 from gladys_companion.presence.service import PresenceService
 from gladys_companion.schedule import every, keep_tidy, schedule
@@ -130,11 +131,13 @@ async def _keep_in_step(record: PluginRecord, presence: PresenceService) -> None
 
 async def _follow(found: Household, presence: PresenceService) -> None:
     step = in_step(presence.books, found, presence.time.now())
-    if step.news:
-        try:
+    try:
+        if step.news:
             await presence.keep_in_step(step.people, step.zones)
-        except StoreError as error:  # the next look comes
-            log.warning("people and zones wait for the database", reason=str(error))
+        if found.catch_up and await presence.desk.read(lambda ledger: bool(missed(ledger, found))):
+            await presence.desk.write(lambda ledger: catch_up(ledger, found))
+    except StoreError as error:  # the next look comes
+        log.warning("people and zones wait for the database", reason=str(error))
 
 
 async def _take(event: Event, intake: Intake) -> None:

@@ -44,7 +44,8 @@ class Place(Struct, frozen=True, kw_only=True):
 class Household(Struct, frozen=True, kw_only=True):
     """All of it. ``houses`` and ``scenes`` are selectors; ``nowhere`` names what Gladys has no sensible place for.
 
-    ``whole``: all could be read, so that what is not there is gone.
+    ``whole``: all could be read, so that what is not there is gone. ``catch_up``: Gladys is to be told of who came home
+    or left what it missed.
     """
 
     residents: tuple[Resident, ...] = ()
@@ -53,6 +54,7 @@ class Household(Struct, frozen=True, kw_only=True):
     scenes: frozenset[str] = frozenset()
     nowhere: tuple[str, ...] = ()
     whole: bool = True
+    catch_up: bool = False
 
 
 def household(
@@ -62,6 +64,7 @@ def household(
     scenes: Some[GladysScene],
     *,
     house_radius: float,
+    catch_up: bool = False,
 ) -> Household:
     """Return what these listings say; Gladys keeps no radius of houses, so they get one in metres."""
     selectors = {one.id: one.selector for one in houses.all}
@@ -88,6 +91,7 @@ def household(
         scenes=frozenset(one.selector for one in scenes.all),
         nowhere=tuple(nowhere),
         whole=not users.odd + houses.odd + areas.odd,
+        catch_up=catch_up,
     )
 
 

@@ -35,10 +35,14 @@ log = structlog.get_logger(__name__)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """``[sinks.gladys_api]``: seconds that Gladys has to show what it was told; the radius of its houses in metres."""
+    """``[sinks.gladys_api]``: seconds that Gladys has to show what it was told; the radius of its houses in metres.
+
+    ``catch_up``: what Gladys missed of who came home or left is told once it is back, if it is still so.
+    """
 
     confirm_within: Annotated[float, Meta(gt=0, le=60)] = 5.0
     house_radius: Annotated[float, Meta(ge=10, le=10_000)] = 100.0
+    catch_up: bool = False
 
 
 class _Message(Struct, frozen=True):
@@ -130,7 +134,9 @@ class GladysApiSink:
                 raise Unavailable(f"Gladys at {self._api.url} shows none of its users.")
             houses, areas = await self._api.people.houses(), await self._api.people.areas()
             scenes = await self._api.scenes.all()
-        self._household = household(users, houses, areas, scenes, house_radius=self._config.house_radius)
+        self._household = household(
+            users, houses, areas, scenes, house_radius=self._config.house_radius, catch_up=self._config.catch_up
+        )
         self._looked.set()
 
     def _troubled(self, says: str) -> None:

@@ -83,7 +83,7 @@ async def survey(service: Service, zones: Iterable[str]) -> OwnScenes:
         RequestError: 404: no such zone; 409: where Gladys is, is not said.
         AuthError, Unavailable, Rejected: Gladys refused or did not answer.
     """
-    books, asked = service.presence.books, frozenset(zones)
+    books, asked = await _books(service), frozenset(zones)
     if unknown := sorted(asked - {zone.id for zone in books.zones}):
         raise RequestError(404, "ZONE_NOT_FOUND", f"No zone {unknown[0][:80]!r} is known here.", field="zone")
     async with _open(service) as api:
@@ -107,7 +107,8 @@ async def make(service: Service, selector: str) -> OwnScene:
     """
     async with _open(service) as api:
         users, houses = await _known(api)
-        wanted = next((one for one in _wanted(service.presence.books, users, houses) if one.selector == selector), None)
+        books = await _books(service)
+        wanted = next((one for one in _wanted(books, users, houses) if one.selector == selector), None)
         if wanted is None:
             raise _no_scene(selector, "is of use: nobody that Gladys knows would start it")
         scene = await api.scenes.get(selector)
@@ -130,6 +131,11 @@ async def remove(service: Service, selector: str) -> None:
         if not selector.startswith(PREFIX) or await api.scenes.get(selector) is None:
             raise _no_scene(selector, "of ours is in Gladys")
         await api.scenes.delete(selector)
+
+
+async def _books(service: Service) -> Books:
+    """Return people and zones, also while the daemon does not run."""
+    return await service.presence.desk.read(lambda ledger: ledger.books)
 
 
 @asynccontextmanager
@@ -184,7 +190,7 @@ def _view(wanted: _Wanted, scene: GladysScene | None) -> OwnScene:
         state = "there" if wanted.works(scene) else "broken"
     return OwnScene(
         selector=wanted.selector,
-        name=wanted.name,
+        name=scene.name if scene else wanted.name,
         says=wanted.says,
         does=wanted.does,
         state=state,
