@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from gladys_companion.config import ZoneOptions
-from gladys_companion.protocol.people import Located
+from gladys_companion.config import Gladys, ZoneOptions
+from gladys_companion.errors import Unavailable, Unsure
+from gladys_companion.gladys_api import open_api
+from gladys_companion.protocol.people import Located, Present
 from gladys_companion.resolve import PRESENCE, SIGNALS
+from gladys_companion.sinks._gladys_people import Teller
 from tests.gladys_server import KEY, GladysServer, open_gladys
 from tests.home import SetClock
 from tests.people_home import LEFT, PeopleHome, linked, open_people, ready
@@ -412,3 +415,36 @@ async def test_a_message_is_marked_before_it_is_sent(server: GladysServer, peopl
             await sending
             server.fault = "hang"
     assert marked == [("sending", 1), ("pending", 1)]
+
+
+async def test_a_slow_gladys_leaves_no_doubt_before_anything_is_told(server: GladysServer, tmp_path: Path) -> None:
+    """What was not told yet is told later; what may have arrived is in doubt, and looked at."""
+    key = tmp_path / "key"
+    await asyncio.to_thread(key.write_text, KEY)
+    server.people.user_seen("main-house", "anna")
+    left = Present(
+        person="anna",
+        name="Anna",
+        gladys_user="anna",
+        zone="home",
+        zone_name="Home",
+        home=True,
+        state="out",
+        before="in",
+        since=1.0,
+        decided=1.0,
+        late=False,
+        reason="away",
+    )
+    async with open_api(Gladys(url=server.url, api_key_file=str(key))) as api:
+        teller = Teller(api, confirm_within=0.2, patience=0.2)
+        server.fault, server.faulty = "hang", ("GET /api/v1/scene",)
+        with pytest.raises(Unavailable, match=r"did not answer within 0.2 s: it was told nothing\.") as raised:
+            await teller.left_home(left)
+        assert not isinstance(raised.value, Unsure)
+        server.faulty = (START,)
+        with pytest.raises(Unsure, match=r"did not answer within 0.2 s\."):
+            await teller.left_home(left)
+        server.fault = None
+        await teller.left_home(left)
+    assert server.people.at_home("anna") is None

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from gladys_companion.backoff import backoff
-from gladys_companion.clock import Clock
 from gladys_companion.errors import Rejected, Unavailable, Unsure
 from gladys_companion.gladys_api import GladysApi, GladysUser, moment
 from gladys_companion.gladys_api.own_scenes import crossing, left_home
@@ -22,6 +21,7 @@ __all__ = ["Teller"]
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0  # seconds between two looks at what became of it
 LONGEST_MESSAGE = 64_000  # bytes, of the 100 kB that Gladys takes
 SETUP = "`gladys-companion gladys setup`"
+PATIENCE = 3.0
 
 
 class Teller:
@@ -29,23 +29,25 @@ class Teller:
 
     Args:
         api: of Gladys.
-        clock: the boot clock counts.
         confirm_within: seconds that Gladys has to show what it was told.
+        patience: seconds that it has to answer all that is asked before, and again to answer what it is told: together
+            less than an attempt may take, or nobody would know what was told.
     """
 
-    def __init__(self, api: GladysApi, clock: Clock, *, confirm_within: float) -> None:
+    def __init__(self, api: GladysApi, *, confirm_within: float, patience: float = PATIENCE) -> None:
         self._api = api
-        self._clock = clock
         self._within = confirm_within
+        self._patience = patience
 
     async def locate(self, told: Located) -> str | None:
         """Tell where a person is, and return when Gladys has them there, or has heard a newer place from elsewhere."""
-        user = await self._user(told.gladys_user)
+        async with self._before():
+            user = await self._user(told.gladys_user)
         sent = self._api.people.locate(
             user.selector, told.latitude, told.longitude, accuracy=told.accuracy, altitude=told.altitude
         )
         try:
-            unsure = await _sent(sent)
+            unsure = await self._sent(sent)
         except Rejected as error:
             if told.latitude and told.longitude:
                 raise
@@ -66,8 +68,9 @@ class Teller:
 
     async def at_home(self, told: Present) -> str | None:
         """Tell that a person is at home, and return when Gladys has them there."""
-        user, (house_id, house) = await self._user(told.gladys_user), await self._house(told)
-        unsure = await _sent(self._api.people.seen(house, user.selector))
+        async with self._before():
+            user, (house_id, house) = await self._user(told.gladys_user), await self._house(told)
+        unsure = await self._sent(self._api.people.seen(house, user.selector))
 
         async def there() -> bool:
             return (await self._user(user.selector)).current_house_id == house_id
@@ -78,15 +81,16 @@ class Teller:
 
     async def left_home(self, told: Present) -> str | None:
         """Have the scene started by which a person leaves home, and return when Gladys has them out."""
-        user, (house_id, _) = await self._user(told.gladys_user), await self._house(told)
-        if user.current_house_id != house_id:
-            return f"Gladys has {told.name} not at home already"
-        selector = left_home(user.selector)
-        if not await self._ready(selector):
-            raise Rejected(
-                f"Gladys can not be told that {told.name} left: it has no scene {selector!r}. {SETUP} makes it."
-            )
-        unsure = await _sent(self._api.scenes.start(selector))
+        async with self._before():
+            user, (house_id, _) = await self._user(told.gladys_user), await self._house(told)
+            if user.current_house_id != house_id:
+                return f"Gladys has {told.name} not at home already"
+            selector = left_home(user.selector)
+            if not await self._ready(selector):
+                raise Rejected(
+                    f"Gladys can not be told that {told.name} left: it has no scene {selector!r}. {SETUP} makes it."
+                )
+        unsure = await self._sent(self._api.scenes.start(selector))
 
         async def out() -> bool:
             return (await self._user(user.selector)).current_house_id != house_id
@@ -102,31 +106,39 @@ class Teller:
         """Start the scene that the user made for this zone and person, if there is one."""
         if told.state == "unknown" or (told.state == "out" and told.before != "in"):
             return "nothing is started by this"
-        user = await self._user(told.gladys_user)
-        selector = crossing("entered" if told.state == "in" else "left", told.zone, user.selector)
-        if not await self._ready(selector):
-            return f"Gladys has no scene {selector!r} to be started by this"
-        await self._api.scenes.start(selector)
+        async with self._before():
+            user = await self._user(told.gladys_user)
+            selector = crossing("entered" if told.state == "in" else "left", told.zone, user.selector)
+            if not await self._ready(selector):
+                return f"Gladys has no scene {selector!r} to be started by this"
+        await self._start(selector)
         return f"the scene {selector!r} was started; Gladys does not say whether one ran"
 
     async def start(self, selector: str) -> str:
         """Start a scene."""
-        if not await self._ready(selector):
-            raise Rejected(
-                f"Gladys has no scene {selector[:100]!r}: check its selector, which its address in Gladys ends with."
-            )
-        await self._api.scenes.start(selector)
+        async with self._before():
+            if not await self._ready(selector):
+                raise Rejected(
+                    f"Gladys has no scene {selector[:100]!r}: name the selector that its address in Gladys ends with."
+                )
+        await self._start(selector)
         return "Gladys does not say whether a scene ran"
+
+    async def _start(self, selector: str) -> None:
+        unsure = await self._sent(self._api.scenes.start(selector))
+        if unsure is not None:
+            raise unsure
 
     async def say(self, text: str, event_id: str) -> None:
         """Write into the chat, and return when it stands there."""
         if len(text.encode()) > LONGEST_MESSAGE:
             raise Rejected(f"The message is longer than the {LONGEST_MESSAGE} bytes that Gladys takes.")
         message_id = _uuid(event_id)
-        before = {one.id for one in (await self._api.people.messages()).all}
+        async with self._before():
+            before = {one.id for one in (await self._api.people.messages()).all}
         if message_id in before:
             return
-        unsure = await _sent(self._api.people.say(text, message_id))
+        unsure = await self._sent(self._api.people.say(text, message_id))
 
         async def stands_there() -> bool:
             new = [one for one in (await self._api.people.messages()).all if one.id not in before]
@@ -134,6 +146,26 @@ class Teller:
 
         if not await self._shown(stands_there):
             raise unsure or Unsure("Gladys took the message, and does not show it in its chat.")
+
+    @asynccontextmanager
+    async def _before(self) -> AsyncIterator[None]:
+        """Ask what has to be known before anything is told; whoever is too slow has certainly been told nothing."""
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        except TimeoutError as error:
+            raise Unavailable(f"Gladys did not answer within {self._patience:g} s: it was told nothing.") from error
+
+    async def _sent(self, request: Awaitable[None]) -> Unsure | None:
+        """Send it, and return why it is not known whether Gladys got it, if that is so: it may show it all the same."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await request
+        except Unsure as error:
+            return error
+        except TimeoutError:
+            return Unsure(f"Gladys did not answer within {self._patience:g} s.")
+        return None
 
     async def _ready(self, selector: str) -> bool:
         """Return whether there is such a scene.
@@ -176,24 +208,16 @@ class Teller:
 
     async def _shown(self, so: Callable[[], Awaitable[bool]]) -> bool:
         """Return whether Gladys shows it in time."""
-        looks, until = backoff(FIRST_LOOK, LAST_LOOK), self._clock.elapsed() + self._within
-        while True:
-            with suppress(Unavailable):
-                if await so():
-                    return True
-            pause = next(looks)
-            if self._clock.elapsed() + pause > until:
-                return False
-            await asyncio.sleep(pause)
-
-
-async def _sent(request: Awaitable[None]) -> Unsure | None:
-    """Send it, and return why it is not known whether Gladys got it, if that is so: it may show it all the same."""
-    try:
-        await request
-    except Unsure as error:
-        return error
-    return None
+        try:
+            async with asyncio.timeout(self._within):
+                for pause in backoff(FIRST_LOOK, LAST_LOOK):
+                    with suppress(Unavailable):
+                        if await so():
+                            return True
+                    await asyncio.sleep(pause)
+        except TimeoutError:
+            pass
+        return False
 
 
 def _again(unsure: Unsure | None, says: str) -> Unavailable:

@@ -40,7 +40,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     ``catch_up``: what Gladys missed of who came home or left is told once it is back, if it is still so.
     """
 
-    confirm_within: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    confirm_within: Annotated[float, Meta(gt=0, le=60)] = 3.0
     house_radius: Annotated[float, Meta(ge=10, le=10_000)] = 100.0
     catch_up: bool = False
 
@@ -60,7 +60,7 @@ class GladysApiSink:
         self._config = config
         self._kit = kit
         self._api = api
-        self._teller = Teller(api, kit.clock, confirm_within=config.confirm_within)
+        self._teller = Teller(api, confirm_within=config.confirm_within)
         self._trouble: str | None = None
         self._household: Household | None = None
         self._looked = asyncio.Event()
