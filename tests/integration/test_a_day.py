@@ -182,6 +182,9 @@ async def test_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 gladys_was_told_right(day, name, walk)
                 positions_only_went_on(day, name)
             taps_were_done_when_they_were_made(day)
+            status = await day.rig.status()
+            assert status is not None
+            assert status["troubles"] == []
 
 
 async def told_all(day: Day) -> None:

@@ -120,7 +120,8 @@ class Daemon:
     def trouble(self, device_id: str) -> Trouble | None:
         """Return what the driver says is wrong with a device now; None when all is well, or it does not tell."""
         device = self.registry.snapshot.devices.get(device_id)
-        if device is not None and self.opened.is_set() and device.driver not in {*self.plugins, *self.targets}:
+        driven = {*self.plugins, *self.targets}  # a person is a device of presence
+        if device is not None and self.opened.is_set() and device.driver not in driven:
             says = f"Its driver is not switched on: have [drivers.{device.driver}] in the configuration, then restart."
             return Trouble(says, self.started_at)
         return self.discovery.trouble(device_id) if self.discovery is not None else None
