@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -129,13 +130,18 @@ def _config(directory: Path) -> options.Config:
     )
 
 
+def _mac() -> str:
+    """Return an identity that no other demo on this machine has."""
+    return f"02{secrets.token_hex(5)}"
+
+
 @asynccontextmanager
 async def _devices(zeroconf: AsyncZeroconf) -> AsyncIterator[tuple[Shown, ...]]:
     """Run one device of each kind, all of them off."""
     async with (
-        open_wled(name="Demo lamp", zeroconf=zeroconf) as lamp,
-        open_shelly_gen2(name="Demo plug", zeroconf=zeroconf) as plug,
-        open_elgato(name="Demo light", zeroconf=zeroconf) as light,
+        open_wled(mac=_mac(), name="Demo lamp", zeroconf=zeroconf) as lamp,
+        open_shelly_gen2(mac=_mac(), name="Demo plug", zeroconf=zeroconf) as plug,
+        open_elgato(mac=_mac(), name="Demo light", zeroconf=zeroconf) as light,
     ):
         await lamp.set(on=False)
         await plug.set(plug.part, output=False)
