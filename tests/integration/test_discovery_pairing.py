@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from gladys_companion.errors import Rejected, RequestError
+from gladys_companion.errors import Rejected, RequestError, Unavailable
 from gladys_companion.model import Device, Feature
 from gladys_companion.ports import Wanted
 from tests.discovering import Discovering, discovering
@@ -46,24 +46,33 @@ class GuardedPlugDriver(PlugDriver):
         raise Rejected(f"{device.name} could not be told: reset it.")
 
 
+def _plug(service_type: str, port: int) -> AsyncServiceInfo:
+    return AsyncServiceInfo(
+        service_type,
+        f"Plug.{service_type}",
+        parsed_addresses=["127.0.0.1"],
+        port=port,
+        properties={"serial": "1"},
+        server=f"{service_type[1:10]}.local.",
+    )
+
+
 @pytest.fixture
-async def network(tmp_path: Path) -> AsyncIterator[Discovering]:
+async def announcer() -> AsyncIterator[AsyncZeroconf]:
+    """Announces on loopback."""
+    async with AsyncZeroconf(interfaces=["127.0.0.1"]) as announcer:
+        yield announcer
+
+
+@pytest.fixture
+async def network(tmp_path: Path, announcer: AsyncZeroconf) -> AsyncIterator[Discovering]:
     """A discovery with that driver and one plug, announced."""
     service_type = f"_p{uuid.uuid4().hex[:8]}._tcp.local."
     async with (
         discovering(tmp_path, service_type, GuardedPlugDriver(service_type)) as network,
-        AsyncZeroconf(interfaces=["127.0.0.1"]) as announcer,
         plug("1") as port,
     ):
-        info = AsyncServiceInfo(
-            service_type,
-            f"Plug.{service_type}",
-            parsed_addresses=["127.0.0.1"],
-            port=port,
-            properties={"serial": "1"},
-            server=f"{service_type[1:10]}.local.",
-        )
-        await (await announcer.async_register_service(info))
+        await (await announcer.async_register_service(_plug(service_type, port)))
         await network.until(lambda: network.seen("refused"))
         yield network
 
@@ -116,3 +125,41 @@ async def test_what_needs_no_pairing_says_so(tmp_path: Path) -> None:
         with pytest.raises(RequestError) as refused:
             await network.discovery.pair("plug:1", None)
         assert (refused.value.code, refused.value.status) == ("NOT_PAIRABLE", 409)
+
+
+async def test_only_what_is_announced_is_paired(tmp_path: Path) -> None:
+    """A device that an earlier start knew and that is not announced now is no device to pair, but one to unpair."""
+    service_type = f"_p{uuid.uuid4().hex[:8]}._tcp.local."
+    driver = GuardedPlugDriver(service_type)
+    async with (
+        discovering(tmp_path, service_type, driver) as network,
+        AsyncZeroconf(interfaces=["127.0.0.1"]) as announcer,
+        plug("1") as port,
+    ):
+        driver.paired = True
+        await (await announcer.async_register_service(_plug(service_type, port)))
+        await network.until(lambda: network.seen("followed"))
+    driver = GuardedPlugDriver(service_type)
+    async with discovering(tmp_path, service_type, driver) as network:
+        await driver.following.wait()  # it is known
+        with pytest.raises(RequestError) as caught:
+            await network.discovery.pair("plug:1", "1234")
+        assert (caught.value.status, driver.paired) == (404, False)
+        with pytest.raises(RequestError, match="announced"):
+            network.discovery.wants("plug:1")
+        with pytest.raises(Rejected, match="could not be told"):
+            await network.discovery.unpair("plug:1")
+
+
+async def test_a_device_that_goes_while_it_is_paired(network: Discovering, announcer: AsyncZeroconf) -> None:
+    """It is paired, and the answer says that it is not there any more."""
+
+    class Slow(GuardedPlugDriver):
+        async def pair(self, device: Device, code: str | None) -> None:
+            await super().pair(device, code)
+            await announcer.async_unregister_all_services()
+            await network.until(lambda: not network.seen())
+
+    network.driver.__class__ = Slow
+    with pytest.raises(Unavailable, match="once it is back"):
+        await network.discovery.pair("plug:1", "1234")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 import socket
 import struct
 from collections.abc import Mapping
 from importlib.metadata import entry_points
+from typing import Any, cast
 
 import ifaddr
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -284,6 +287,44 @@ def test_features_belong_to_their_device() -> None:
     other = Feature(external_id="x", device="lock:1", name="x", category="lock", type="binary")
     with pytest.raises(Rejected, match="'lock:1'"):
         check(at("10.0.0.1"), [*own[:3], other])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": {}},
+        {"name": None},
+        {"min": [1]},
+        {"min": "0"},
+        {"max": math.nan},
+        {"writable": "yes"},
+        {"external_id": "wled:1:\ud800"},
+        {"external_id": "x" * 401},
+        {"external_id": ""},
+    ],
+)
+def test_what_can_not_be_a_feature_is_refused(wrong: dict[str, Any]) -> None:
+    """A driver of a third party may say anything: it is refused before the database or the planner stumbles over it."""
+    one = Feature(external_id="wled:1:on", device="wled:1", name="x", category="light", type="binary")
+    with pytest.raises(Rejected, match="driver wled told"):
+        check(at("10.0.0.1"), [msgspec.structs.replace(one, **wrong)])
+    with pytest.raises(Rejected, match="no Feature"):
+        check(at("10.0.0.1"), cast("list[Feature]", [1]))
+
+
+def test_what_a_driver_calls_features_is_fit_to_be_shown() -> None:
+    """Texts of a feature are cleaned, and a bound that is too large for the database is a number all the same."""
+    one = Feature(external_id="wled:1:on", device="wled:1", name="\ud800\n", category="light", type="binary", max=2**70)
+    (found,) = check(at("10.0.0.1"), [one])
+    assert (found.name, found.max) == ("\ufffd\ufffd", float(2**70))
+    assert isinstance(found.max, float)
+
+
+@pytest.mark.parametrize("wrong", [{"address": [1]}, {"name": 3}, {"port": 2**70}, {"port": 0}, {"id": "wled:\ud800"}])
+def test_what_can_not_be_a_device_is_refused(wrong: dict[str, Any]) -> None:
+    """Likewise of the device itself, which a driver may find without mDNS."""
+    with pytest.raises(Rejected, match="driver wled"):
+        admitted(msgspec.structs.replace(Device(id="wled:1", driver="wled", name="x"), **wrong), "wled")
 
 
 # --- interfaces ---

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
+import msgspec
 from msgspec import Struct, structs
 
-from gladys_companion.discovery.limits import MOST_FEATURES, MOST_HOST, MOST_NAME, MOST_PLACES, Pace
+from gladys_companion.discovery.limits import HIGHEST_PORT, MOST_FEATURES, MOST_HOST, MOST_NAME, MOST_PLACES, Pace
 from gladys_companion.discovery.services import clean
 from gladys_companion.discovery.sightings import Key
 from gladys_companion.errors import Rejected
 from gladys_companion.model import Device, Feature
 
 __all__ = ["Claim", "Place", "View", "admitted", "check", "elsewhere", "is_due", "places", "view_of", "wait_for"]
+
+MOST_ID = 2 * MOST_NAME  # of a feature: that of its device, and its own
+
+T = TypeVar("T", bound=Struct)
 
 
 class Claim(Struct, frozen=True):
@@ -40,31 +47,60 @@ def admitted(device: Device, driver: str) -> Device:
     Raises:
         Rejected: its identity can not be one, or is not the driver's own.
     """
-    if not 0 < len(device.id) <= MOST_NAME or not device.id.isprintable() or device.id != device.id.strip():
+    known = _typed(device, Device, driver)
+    if not _is_id(known.id, MOST_NAME):
         raise Rejected(f"The driver {driver} gave it an id that can not be one.")
-    if device.driver != driver:
-        raise Rejected(f"The driver {driver} identified it as a device of {device.driver!r}.")
+    if known.driver != driver:
+        raise Rejected(f"The driver {driver} identified it as a device of {clean(known.driver)!r}.")
+    if known.port is not None and not 0 < known.port <= HIGHEST_PORT:
+        raise Rejected(f"The driver {driver} gave it a port that can not be one.")
     return structs.replace(
-        device,
-        name=clean(device.name) or device.id,
-        model=clean(device.model),
-        host=None if device.host is None else clean(device.host, MOST_HOST),
+        known,
+        name=clean(known.name) or known.id,
+        model=clean(known.model),
+        host=None if known.host is None else clean(known.host, MOST_HOST),
+        address=None if known.address is None else clean(known.address, MOST_HOST),
     )
 
 
 def check(device: Device, features: Iterable[Feature]) -> tuple[Feature, ...]:
-    """Return the features that a driver described.
+    """Return the features that a driver described, fit to be kept and shown.
 
     Raises:
-        Rejected: there are too many, or one belongs to another device.
+        Rejected: there are too many, one belongs to another device, or one can not be a feature.
     """
     listed = tuple(features)
     if len(listed) > MOST_FEATURES:
         raise Rejected(f"It has {len(listed)} features, more than {MOST_FEATURES}.")
-    strange = next((one for one in listed if one.device != device.id), None)
-    if strange is not None:
-        raise Rejected(f"It told a feature of another device, {clean(strange.device)!r}.")
-    return listed
+    return tuple(_checked(device, _typed(one, Feature, device.driver)) for one in listed)
+
+
+def _checked(device: Device, feature: Feature) -> Feature:
+    if feature.device != device.id:
+        raise Rejected(f"It told a feature of another device, {clean(feature.device)!r}.")
+    if not _is_id(feature.external_id, MOST_ID):
+        raise Rejected(f"The driver {device.driver} told a feature whose id can not be one.")
+    if not all(math.isfinite(bound) for bound in (feature.min, feature.max) if bound is not None):
+        raise Rejected(f"The driver {device.driver} told bounds of {feature.external_id!r} that are no numbers.")
+    return structs.replace(
+        feature,
+        name=clean(feature.name) or feature.external_id,
+        category=clean(feature.category),
+        type=clean(feature.type),
+        unit=None if feature.unit is None else clean(feature.unit),
+    )
+
+
+def _typed(told: object, type_: type[T], driver: str) -> T:
+    """Return what a driver made, if each of its members is what its type says: a third party's need not be."""
+    try:
+        return msgspec.convert(structs.asdict(told) if isinstance(told, type_) else told, type_)
+    except msgspec.ValidationError as error:
+        raise Rejected(f"The driver {driver} told what is no {type_.__name__}: {clean(str(error))}.") from error
+
+
+def _is_id(text: str, most: int) -> bool:
+    return 0 < len(text) <= most and text.isprintable() and text == text.strip()
 
 
 def view_of(claims: Iterable[Claim]) -> View:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 __all__ = [
+    "HIGHEST_PORT",
     "MOST_ADDRESSES",
     "MOST_FEATURES",
     "MOST_FOUND",
@@ -17,6 +18,7 @@ __all__ = [
     "Pace",
 ]
 
+HIGHEST_PORT = 65_535
 MOST_SERVICES = 3_000
 MOST_PER_TYPE = 1_500
 MOST_FOUND = 20_000  # without mDNS, by drivers that ask where the user told them to

@@ -122,7 +122,10 @@ class Discovery:
                     await self.changed.wait()
         except TimeoutError:
             pass  # what is known of it says so
-        return next(one for one in self.scan() if one.device == device_id)
+        found = next((one for one in self.scan() if one.device == device_id), None)
+        if found is None:
+            raise Unavailable(f"{device_id} is paired, and is announced no more: it is used once it is back.")
+        return found
 
     async def unpair(self, device_id: str) -> None:
         """Forget a device's trust; see ``discovery.pairing``."""

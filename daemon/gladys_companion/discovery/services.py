@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from gladys_companion.discovery.limits import (
+    HIGHEST_PORT,
     MOST_ADDRESSES,
     MOST_HOST,
     MOST_NAME,
@@ -19,7 +20,6 @@ __all__ = ["HTTP", "bounded", "clean", "is_gladys", "label", "read_txt"]
 
 HTTP = "_http._tcp.local."
 
-_HIGHEST_PORT = 65_535
 _JOINER = "\u200d"  # holds an emoji of a family together
 
 
@@ -74,7 +74,7 @@ def bounded(
     usable = tuple(dict.fromkeys(address for address in addresses if _usable(address, loopback=loopback)))
     if not usable:
         raise ProtocolError("It announces no address that a device could have.")
-    if port is None or not 0 < port <= _HIGHEST_PORT:
+    if port is None or not 0 < port <= HIGHEST_PORT:
         raise ProtocolError("It announces no port.")
     return Service(
         type=service_type,

@@ -14,20 +14,25 @@ from aiohttp import (
     ClientPayloadError,
     ClientResponse,
     ClientSession,
+    ClientWebSocketResponse,
     DummyCookieJar,
     Fingerprint,
     TCPConnector,
     TraceConfig,
     TraceRequestRedirectParams,
+    WSCloseCode,
+    WSMsgType,
 )
 
 from gladys_companion.drivers._resolver import Endpoint, EndpointResolver
 
-__all__ = ["LARGEST_ANSWER", "open_session", "reason"]
+__all__ = ["LARGEST_ANSWER", "LARGEST_MESSAGE", "BoundedWebSocket", "open_session", "reason"]
 
 LARGEST_ANSWER = 1 << 20  # bytes; a device's whole state is well under a tenth of it
+LARGEST_MESSAGE = 1 << 17  # bytes of a websocket's message, which is pushed as often as a device likes
 
 
+TEXTS = frozenset({WSMsgType.TEXT, WSMsgType.BINARY})
 OWN: Mapping[str, Any] = MappingProxyType({"force_close": True})
 
 
@@ -43,8 +48,8 @@ def open_session(
     """Return a session that reaches ``where`` under the name ``host``, and nobody else; close it.
 
     Unless told otherwise every request has a connection of its own: a device closes idle ones when it likes, and a
-    command lost to that could not be told from one that arrived. An answer over ``LARGEST_ANSWER`` bytes and a redirect
-    are client errors.
+    command lost to that could not be told from one that arrived. An answer over ``LARGEST_ANSWER`` bytes, a redirect
+    and a websocket's message over ``LARGEST_MESSAGE`` bytes are client errors.
 
     Args:
         host: a name made from the device's identity, in lower case; the port in a URL does not matter.
@@ -61,7 +66,7 @@ def open_session(
         cookie_jar=DummyCookieJar(),
         response_class=_BoundedResponse,
         trace_configs=[_STAY, *traces],
-        **options,
+        **{"ws_response_class": BoundedWebSocket, **options},
     )
 
 
@@ -83,6 +88,22 @@ class _BoundedResponse(ClientResponse):
                 raise ClientPayloadError(f"the answer is larger than {LARGEST_ANSWER} bytes")
         self._body = bytes(content)
         return self._body
+
+    def get_encoding(self) -> str:
+        """Return what all devices speak: some of what one can name takes Python seconds to decode, or is no text."""
+        return "utf-8"
+
+
+class BoundedWebSocket(ClientWebSocketResponse[Any]):
+    """A websocket that no message may fill: to read some MB of JSON would keep everybody else waiting."""
+
+    async def receive(self, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - as aiohttp has it
+        """Return the next frame."""
+        message = await super().receive(timeout)
+        if message.type in TEXTS and len(message.data) > LARGEST_MESSAGE:
+            await self.close(code=WSCloseCode.MESSAGE_TOO_BIG)
+            raise ClientConnectionError(f"a message is larger than {LARGEST_MESSAGE} bytes")
+        return message
 
 
 async def _refuse_redirect(_session: ClientSession, _: SimpleNamespace, to: TraceRequestRedirectParams) -> None:

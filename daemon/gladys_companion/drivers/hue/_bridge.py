@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from gladys_companion.drivers._http import open_session, reason
 from gladys_companion.drivers._resolver import Endpoint
-from gladys_companion.drivers.hue._client import Client, Refused
+from gladys_companion.drivers.hue._client import AT_A_STRETCH, Client, Refused
 from gladys_companion.drivers.hue._identity import identities
 from gladys_companion.drivers.hue._stream import Stream
 from gladys_companion.drivers.hue._values import Chosen, Part, click, command, value
@@ -140,9 +140,11 @@ class Bridge:
                     continue
                 if not chunk:
                     raise ClientConnectionError("it ended the connection")
-                for kind, resource in parser.feed(chunk):
+                for count, (kind, resource) in enumerate(parser.feed(chunk), 1):
                     await self.client.take(kind, resource)
                     self._tell()
+                    if count % AT_A_STRETCH == 0:  # one event may hold thousands
+                        await asyncio.sleep(0)
                 if self._regrouped:
                     self._regrouped = False
                     self.members = self._identities()

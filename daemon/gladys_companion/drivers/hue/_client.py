@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -21,10 +22,12 @@ from aiohue.v2.controllers.events import EventStream, EventType
 from aiohue.v2.models.button import Button
 from aiohue.v2.models.resource import ResourceTypes
 
-__all__ = ["Client", "Refused"]
+__all__ = ["AT_A_STRETCH", "Client", "Refused"]
 
 
 CHANGES = frozenset({"add", "update", "delete"})
+MOST = 2_000  # resources of one type; the largest bridge has some hundreds
+AT_A_STRETCH = 50  # of them read before others get their turn
 MOST_ERRORS = 3
 LONGEST_WORDS = 300
 
@@ -44,6 +47,7 @@ class Client(HueBridgeV2):  # type: ignore[misc]
     def __init__(self, host: str, key: str, session: ClientSession, answer_within: float) -> None:
         super().__init__(host, key)
         self._events = self._pushed = _Events(self)
+        self._added: Counter[str] = Counter()  # since it is connected
         self._headers = {"hue-application-key": key}
         self._session = session
         self._answer_within = answer_within
@@ -76,7 +80,11 @@ class Client(HueBridgeV2):  # type: ignore[misc]
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
                 found = []  # software that is older than this type
-            await controller.initialize(found)
+            await controller.initialize([])
+            for start in range(0, len(found), AT_A_STRETCH):
+                for one in found[start : start + AT_A_STRETCH]:
+                    await self.take("add", one)
+                await asyncio.sleep(0)
 
     def find(self, rtype: str, rid: str) -> Any:  # noqa: ANN401 - aiohue's models
         """Return the resource, or None."""
@@ -90,6 +98,10 @@ class Client(HueBridgeV2):  # type: ignore[misc]
 
     async def take(self, kind: str, resource: dict[str, Any]) -> None:
         """Take what the bridge pushed."""
+        if kind == "add":
+            self._added[resource["type"]] += 1
+            if self._added[resource["type"]] > MOST:
+                raise AiohueException(f"it added more than {MOST} resources of the type {resource['type']}")
         if kind in CHANGES:
             await self._pushed.take(EventType(kind), resource)
 

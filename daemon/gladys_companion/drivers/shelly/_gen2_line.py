@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn
 
-from aiohttp import ClientError, ClientSession, ClientWebSocketResponse
+from aiohttp import ClientError, ClientSession
 from aioshelly.exceptions import ShellyError
 from aioshelly.rpc_device.wsrpc import RPCSource, WsRPC
 
+from gladys_companion.drivers._http import BoundedWebSocket
 from gladys_companion.drivers._json import at
 from gladys_companion.drivers.following import Following, poll
 from gladys_companion.drivers.shelly._commands import Wish, call
@@ -33,7 +34,7 @@ MOST_EVENTS = 16  # in one notification
 AT_ONCE, A_SECOND = 1_000, 5_000  # frames that are read; a device that sends more has to wait
 
 
-class CalmWebSocket(ClientWebSocketResponse[Any]):
+class CalmWebSocket(BoundedWebSocket):
     """A websocket that reads so many frames a second and no more: a flood is left to the network to hold back."""
 
     _credit = float(AT_ONCE)

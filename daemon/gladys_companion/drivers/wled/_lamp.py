@@ -35,6 +35,7 @@ from gladys_companion.model import Device
 __all__ = ["AnotherDevice", "Lamp", "open_lamp"]
 
 PRESETS = frozenset(map(str, range(1, 251)))  # as the firmware numbers them
+MOST_SEGMENTS = 256  # eight times as many as the firmware has
 GOODBYE_WITHIN = 0.2  # seconds for the closing handshake, which a lamp that hangs never answers
 
 # What the library raises where an answer is JSON, but not a lamp's.
@@ -95,7 +96,7 @@ class Lamp:
         """
         with self._judged():
             async with asyncio.timeout(self._answer_within):
-                answer = Answer.from_dict(await self._wled.request("/json/si"))
+                answer = Answer.from_dict(_possible(await self._wled.request("/json/si")))
             self._recognise(answer)
             return answer
 
@@ -123,7 +124,7 @@ class Lamp:
         with self._judged():
             async with asyncio.timeout(self._answer_within):
                 answer = await self._wled.request("/json/state", method="POST", data=command)
-            self._state = State.from_dict(answer)
+            self._state = State.from_dict(_bounded(answer))
             told = value(component, self._state)
         if told != wanted and component == "preset":
             raise Rejected(f"{self._where} has no preset {wanted:g}.")
@@ -190,6 +191,20 @@ class Lamp:
             raise Unavailable(f"{self._where} does not answer as WLED does ({type(error).__name__}).") from error
 
 
+def _possible(told: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what a lamp says of itself; what follows takes long for more segments than a lamp can have."""
+    if "state" in told:
+        _bounded(told["state"])
+    return told
+
+
+def _bounded(state: Any) -> Any:  # noqa: ANN401 - JSON
+    if len(state.get("seg", ())) > MOST_SEGMENTS:
+        msg = f"more than {MOST_SEGMENTS} segments"
+        raise ValueError(msg)
+    return state
+
+
 # What the library decorates with retries of its own: they would hide the reason, and keep it from who waits for it.
 _request_once: Callable[..., Awaitable[Any]] = getattr(WLED.request, "__wrapped__", WLED.request)
 
@@ -202,7 +217,7 @@ class _Client(WLED):
     """
 
     async def update(self) -> Answer:
-        self._device = Answer.from_dict(await self.request("/json/si"))
+        self._device = Answer.from_dict(_possible(await self.request("/json/si")))
         return self._device
 
     async def listen(self, callback: Callable[[Answer], None]) -> None:
@@ -223,7 +238,7 @@ class _Client(WLED):
 
     def _heard(self, text: str) -> Answer | None:
         """Return what a message says of the lamp; None where it says that it is busy."""
-        told = json.loads(text)
+        told = _possible(json.loads(text))
         if self._device is None or "state" not in told:
             return None
         self._device.update_from_dict({part: told[part] for part in ("state", "info") if part in told})
