@@ -1,7 +1,9 @@
 """python-socketio's server as the gateway wants it: JSON by msgspec, no binary, silent, with one lean way to emit.
 
-Source: https://python-socketio.readthedocs.io (``serializer``, ``json``, ``client_manager``, ``logger``), and
-https://python-engineio.readthedocs.io (``Payload.max_decode_packets``).
+What is no packet ends its connection, as the official server does it; what our handlers do wrong does not.
+Source: https://python-socketio.readthedocs.io (``serializer``, ``json``, ``client_manager``, ``logger``),
+https://python-engineio.readthedocs.io (``Payload.max_decode_packets``), and the cases of
+https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol/v5-test-suite.
 """
 
 from __future__ import annotations
@@ -11,18 +13,21 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import engineio.packet
 import msgspec
 import socketio
 import structlog
+from engineio.async_drivers.aiohttp import WebSocket
 from engineio.payload import Payload
-from socketio.packet import Packet
+from socketio import packet
 
 __all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "engine"]
 
 PING_INTERVAL = 10
 PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
-_BINARY = ("5", "6")
+_FRAMES = frozenset("0123456")  # what a packet of Engine.IO begins with
+_RESERVED = frozenset(("", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
 _OURS = "gladys_companion."
 
 _log = structlog.get_logger(__name__)
@@ -58,15 +63,76 @@ class _Quiet:
             _log.error("gateway.socket_failed", exc_info=error)
 
 
-class _TextPacket(Packet):  # type: ignore[misc]  # python-socketio has no types
-    """A packet without attachments: who announces some is not understood."""
+class _MalformedError(ValueError):
+    """The peer sent what is no packet."""
+
+
+class _TextPacket(packet.Packet):  # type: ignore[misc]  # python-socketio has no types
+    """A packet that a client may send, without attachments."""
 
     uses_binary_events = False
 
     def decode(self, encoded_packet: str | bytes) -> int:
-        if not isinstance(encoded_packet, str) or encoded_packet.startswith(_BINARY):
-            raise ValueError("binary packets are not spoken here")
-        return int(super().decode(encoded_packet) or 0)
+        try:
+            attachments = super().decode(encoded_packet) if isinstance(encoded_packet, str) else 1
+        except (ValueError, IndexError, RecursionError, msgspec.DecodeError) as error:
+            raise _MalformedError from error
+        if attachments or not self._is_sound():
+            raise _MalformedError
+        return 0
+
+    def _is_sound(self) -> bool:
+        match self.packet_type:
+            case packet.CONNECT:
+                return self.data is None or isinstance(self.data, dict)
+            case packet.DISCONNECT:
+                return self.data is None
+            case packet.EVENT:  # a reserved name would be taken for what the server tells its own handlers
+                name = self.data[0] if isinstance(self.data, list) and self.data else ""
+                return type(name) is int or (isinstance(name, str) and name not in _RESERVED)
+            case packet.ACK:
+                return isinstance(self.data, list) and self.id is not None
+            case _:
+                return False
+
+
+class _TextSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no types
+    """A websocket whose end is whatever is no packet of Engine.IO."""
+
+    async def wait(self) -> str:
+        frame = await super().wait()
+        if not isinstance(frame, str) or frame[:1] not in _FRAMES:
+            raise OSError("this is no packet of Engine.IO")
+        return frame
+
+
+class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+    """One namespace, and an end to sessions that are over or whose peer makes no sense."""
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
+        if namespace not in {None, "/"}:
+            refused = self.packet_class(packet.CONNECT_ERROR, {"message": "Invalid namespace"}, namespace=namespace)
+            await self._send_packet(eio_sid, refused)
+        elif self.manager.sid_from_eio_sid(eio_sid, "/") is None:  # else it has joined already
+            await super()._handle_connect(eio_sid, namespace, data)
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        try:
+            if not data:
+                raise _MalformedError  # noqa: TRY301
+            await super()._handle_eio_message(eio_sid, data)
+        except _MalformedError:
+            socket = self.eio.sockets.get(eio_sid)
+            if socket is not None:
+                await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        await super()._handle_eio_disconnect(eio_sid, reason)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None:  # whoever waits for what it still has to send learns that nothing more comes
+            if not socket.upgraded:
+                socket.queue.put_nowait(engineio.packet.Packet(engineio.packet.NOOP))
+            socket.queue.put_nowait(None)
 
 
 class Clients(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
@@ -90,11 +156,11 @@ class Clients(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         self._acked(sid, id, data if isinstance(data, list) else ())
 
 
-def engine(clients: Clients) -> socketio.AsyncServer:
-    """Return a server with this client manager; it has no handlers yet."""
+def engine(clients: Clients, ping_interval: float, ping_timeout: float) -> socketio.AsyncServer:
+    """Return a server with this client manager; it has no handlers yet. Both times are in seconds."""
     Payload.max_decode_packets = 4 * 64  # a client that polls may ack a whole window at once
     quiet = _Quiet()
-    return socketio.AsyncServer(
+    server = _Server(
         client_manager=clients,
         async_mode="aiohttp",
         serializer=_TextPacket,
@@ -103,10 +169,12 @@ def engine(clients: Clients) -> socketio.AsyncServer:
         engineio_logger=quiet,
         async_handlers=False,
         always_connect=True,
-        ping_interval=PING_INTERVAL,
-        ping_timeout=PING_TIMEOUT,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
         max_http_buffer_size=MOST_MESSAGE,
         http_compression=False,
         cors_allowed_origins=[],
         monitor_clients=False,
     )
+    server.eio._async = {**server.eio._async, "websocket": _TextSocket}  # noqa: SLF001 - it has no option for it
+    return server

@@ -21,6 +21,7 @@ from gladys_companion import systemd
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config, Gateway, address, complaints
 from gladys_companion.errors import AddressInUse, ConfigError, StoreError
+from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.admin import admin_routes
 from gladys_companion.gateway.answers import answer_errors
@@ -47,7 +48,7 @@ class Times(Struct, frozen=True, kw_only=True):
     ``idle``: a connection before its first request, or its next, is whole. ``body``: a request's body.
     ``authenticate``: a socket that has not said who it is. ``handshake``: TLS. ``unacked``: a home's ack.
     ``linger``: the rest of a refused body. ``goodbye``: a socket that was told to close. ``look``: how often they are
-    looked after.
+    looked after. ``ping_interval``, ``ping_timeout``: of Engine.IO.
     """
 
     idle: float = 75.0
@@ -58,6 +59,8 @@ class Times(Struct, frozen=True, kw_only=True):
     linger: float = 5.0
     goodbye: float = 2.0
     look: float = 1.0
+    ping_interval: float = PING_INTERVAL
+    ping_timeout: float = PING_TIMEOUT
 
 
 _TIMES = Times()
@@ -126,6 +129,8 @@ async def open_gateway(
             authenticate_within=times.authenticate,
             look_every=times.look,
             goodbye=times.goodbye,
+            ping_interval=times.ping_interval,
+            ping_timeout=times.ping_timeout,
         )
         trusted = networks(config.trusted_proxies)
         front = Front(

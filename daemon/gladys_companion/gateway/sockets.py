@@ -16,7 +16,7 @@ from aiohttp import web
 
 from gladys_companion.clock import Clock
 from gladys_companion.errors import AuthError, RequestError, StoreError
-from gladys_companion.gateway._engine import PING_TIMEOUT, Clients, engine
+from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.storage import Storage
@@ -53,7 +53,7 @@ class HomeSocket:
 class Sockets:
     """All sockets of this process; ``run`` it in a task, and route ``/socket.io/`` to ``handle``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts and its times, each named at its call
         self,
         storage: Storage,
         accounts: Accounts,
@@ -63,6 +63,8 @@ class Sockets:
         authenticate_within: float = AUTHENTICATE_WITHIN,
         look_every: float = 1.0,
         goodbye: float = 2.0,
+        ping_interval: float = PING_INTERVAL,
+        ping_timeout: float = PING_TIMEOUT,
     ) -> None:
         self._storage = storage
         self._accounts = accounts
@@ -72,7 +74,8 @@ class Sockets:
         self._look_every = look_every
         self._goodbye = goodbye  # seconds that a socket has to close after it was told to
         self._clients = Clients(self._acked)
-        self._server = engine(self._clients)
+        self._ping_timeout = ping_timeout
+        self._server = engine(self._clients, ping_interval, ping_timeout)
         self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
         self._refused: set[str] = set()
         self._met: dict[str, float] = {}  # Engine.IO session -> when it was first seen here
@@ -91,12 +94,16 @@ class Sockets:
         Raises:
             RequestError: 400.
         """
-        eio_sid = request.query.get("sid", "")
-        if eio_sid in self._server.eio.sockets and "Upgrade" in request.headers:
-            self._transports[eio_sid] = request.transport
+        session = self._server.eio.sockets.get(request.query.get("sid", ""))
+        if session is not None and "Upgrade" in request.headers:
+            if session.upgrading or session.upgraded:  # or two would share what is to be sent
+                raise _no_request()
+            self._transports[session.sid] = request.transport
+        if "transport" not in request.query or request.method not in {"GET", "POST"}:
+            raise _no_request()
         response: web.StreamResponse = await self._server.handle_request(request)
         if response.status == HTTPStatus.BAD_REQUEST:  # its own words repeat what was asked
-            raise RequestError(400, "BAD_REQUEST", "This is no request of Engine.IO 4, or its session has ended.")
+            raise _no_request()
         return response
 
     def connected(self, home_id: str) -> bool:
@@ -255,7 +262,7 @@ class Sockets:
         for eio_sid, socket in live.items():
             since = self._met.setdefault(eio_sid, now)
             nobody = eio_sid not in authenticated and now - since > self._authenticate_within
-            silent = socket.last_ping and time.time() - socket.last_ping > PING_TIMEOUT
+            silent = socket.last_ping and time.time() - socket.last_ping > self._ping_timeout
             if nobody or silent or now > self._leaving.get(eio_sid, now):
                 await self._cut(eio_sid)
 
@@ -271,3 +278,7 @@ class Sockets:
         for transport in transports:
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
+
+
+def _no_request() -> RequestError:
+    return RequestError(400, "BAD_REQUEST", "This is no request of Engine.IO 4, or its session has ended.")
