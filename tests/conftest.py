@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import structlog
@@ -23,6 +25,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for name in mark.args:
             program(name)
+
+
+# These announce or look for devices by mDNS on the one loopback, and would hear each other.
+MDNS = (
+    "conformance/*",
+    "integration/test_d*",
+    "integration/test_network*",
+    "integration/test_s*",
+    "integration/test_w*",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests together when several processes run them, and those of all files that use mDNS."""
+    for item in items:
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        shared = any(fnmatch(name, pattern) for pattern in MDNS)
+        item.add_marker(pytest.mark.xdist_group("mDNS" if shared else name))
 
 
 @pytest.fixture(autouse=True)
