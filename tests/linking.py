@@ -49,10 +49,11 @@ async def linked(
     delays: Delays | None = None,
     own: bool = True,
     ca_certificate: str = "",
+    refresh_token: str = "refresh",  # noqa: S107 - no secret
     **options: Any,
 ) -> AsyncIterator[Link]:
     pairing = Pairing(
-        url=url, instance_id="instance", home_id="home", home_name="Home", refresh_token="refresh", own=own
+        url=url, instance_id="instance", home_id="home", home_name="Home", refresh_token=refresh_token, own=own
     )
     context = await asyncio.to_thread(tls_context, ca_certificate)
     async with ClientSession() as http:

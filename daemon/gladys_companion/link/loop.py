@@ -23,8 +23,8 @@ from gladys_companion.backoff import STABLE_AFTER, delay
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import AuthError, ConfigError, ProtocolError, Unavailable
 from gladys_companion.intake import Intake
-from gladys_companion.link.pairing import Pairing, plainly
-from gladys_companion.link.session import Reply, Session, no_reply
+from gladys_companion.link.pairing import Pairing, members, plainly
+from gladys_companion.link.session import Reply, Session, leave, no_reply
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.protocol.open_api import DEFAULT_TTL
 
@@ -35,6 +35,8 @@ OPEN_WITHIN = 10.0
 ANSWER_WITHIN = ClientTimeout(total=10, sock_connect=3)
 TOKEN_LASTS = 50 * 60.0  # it is valid for an hour
 MOST_FRAME = 26_214_400  # bytes, as the gateway announces
+MOST_FRAMES_WAITING = 16
+YEAR_3000 = 32_503_680_000.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +45,12 @@ def _nobody(_: float) -> None:
     """Tell nobody."""
 
 
-class _TokenAnswer(Struct):
-    """What ``GET /instances/access-token`` answers: one or the other."""
+class _Connect(connect):
+    """A websocket to the gateway itself: where that sends us elsewhere, our token does not go."""
 
-    access_token: str = ""
-    error_code: str = ""
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Follow none."""
+        return exc
 
 
 class LinkState(Struct, frozen=True, kw_only=True):
@@ -174,19 +177,18 @@ class Link:
             async with self._http.get(
                 url, headers=headers, timeout=ANSWER_WITHIN, ssl=self._context, allow_redirects=False
             ) as answer:
-                status, body = answer.status, await answer.read()
+                status, told = answer.status, await members(answer)
         except (ClientError, TimeoutError, ValueError) as error:
             raise Unavailable(f"{self._pairing.url} can not be reached: {plainly(error)}") from error
-        try:
-            told = msgspec.json.decode(body, type=_TokenAnswer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            told = _TokenAnswer()
-        if status in {401, 403} and told.error_code:  # without it, something between here and the gateway refuses
+        token = told.get("access_token")
+        if status in {401, 403} and told.get(
+            "error_code"
+        ):  # without it, something between here and the gateway refuses
             raise AuthError(f"{self._pairing.url} refuses this home's token: pair again with a fresh code.")
-        if not told.access_token:
+        if not isinstance(token, str) or not token:
             raise Unavailable(f"{self._pairing.url} answered {status} where a token was asked for")
-        self._token = (told.access_token, self._clock.elapsed())
-        return told.access_token, True
+        self._token = (token, self._clock.elapsed())
+        return token, True
 
     async def _session(self) -> None:
         """Open one connection and serve it until it ends.
@@ -197,7 +199,7 @@ class Link:
         """
         token, fresh = await self._access_token()
         uri = self._pairing.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-        opening = connect(
+        opening = _Connect(
             uri,
             ssl=self._context if uri.startswith("wss") else None,
             compression=None,
@@ -206,12 +208,15 @@ class Link:
             open_timeout=OPEN_WITHIN,
             close_timeout=1,
             max_size=MOST_FRAME,
-            max_queue=None,  # this side always reads; what it has not taken in yet is bounded below
+            max_queue=MOST_FRAMES_WAITING,  # they wait only while what we answer does
         )
         try:
-            async with opening as socket:
+            socket = await opening
+            try:
                 silence = await self._authenticate(socket, token, fresh=fresh)
                 await self._serve(socket, silence)
+            finally:
+                await leave(socket)
         except ConnectionClosed as error:
             raise Unavailable(f"the connection was lost ({error})") from error
         except TimeoutError as error:
@@ -261,7 +266,7 @@ class Link:
         ours = companion if isinstance(companion, dict) else {}
         time, primary = ours.get("time"), ours.get("primary") is not False
         offset = None
-        if isinstance(time, int | float) and not isinstance(time, bool):
+        if isinstance(time, int | float) and not isinstance(time, bool) and 0 <= time < YEAR_3000:
             offset = round(time - self._clock.now(), 3)
             self._told_time(time)
         self.state = msgspec.structs.replace(self.state, clock_offset=offset, primary=primary)

@@ -8,16 +8,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+)
 from msgspec import Struct
 
 from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
 from gladys_companion.ports import Secrets
 
-__all__ = ["Pairing", "check_url", "leave", "load", "pair", "plainly", "save"]
+__all__ = ["Pairing", "check_url", "leave", "load", "members", "pair", "plainly", "save"]
 
 NAME = "pairing"
 OK = 200
+MOST_ANSWER = 65_536  # bytes; a token has a few hundred
 ANSWER_WITHIN = ClientTimeout(total=20)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -80,13 +88,9 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
         async with http.post(
             f"{url}/pair", json=asked, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
         ) as answer:
-            status, body = answer.status, await answer.read()
+            status, told = answer.status, await members(answer)
     except (ClientError, TimeoutError, ValueError) as error:
         raise Unavailable(f"{url} can not be reached: {plainly(error)}.") from error
-    try:
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        told = {}
     if status == 403:  # noqa: PLR2004 - HTTP's own number
         raise PairingRefused(told.get("error_message") or "The gateway refused the pairing code: ask for a fresh one.")
     if status == 429:  # noqa: PLR2004
@@ -99,6 +103,23 @@ async def pair(http: ClientSession, url: str, code: str, name: str, *, ssl: SSLC
         return msgspec.convert({**told, "url": url}, Pairing), told.get("warning")
     except msgspec.ValidationError as error:
         raise ProtocolError(f"{url} answered what a gateway does not: {error}.") from error
+
+
+async def members(answer: ClientResponse) -> dict[str, Any]:
+    """Return the members of the JSON object that a gateway answered.
+
+    What is none counts as ``{}``, as a proxy's own page, and so does what is larger than anything that a gateway says:
+    it is not read to its end.
+    """
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > MOST_ANSWER:
+            return {}
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 def plainly(error: Exception) -> str:
@@ -121,9 +142,8 @@ async def leave(http: ClientSession, pairing: Pairing, *, ssl: SSLContext) -> st
         async with http.post(
             f"{pairing.url}/unpair", headers=headers, timeout=ANSWER_WITHIN, ssl=ssl, allow_redirects=False
         ) as answer:
-            status, body = answer.status, await answer.read()
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except (ClientError, TimeoutError, ValueError):  # also what is not JSON: a proxy's own page
+            status, told = answer.status, await members(answer)
+    except (ClientError, TimeoutError, ValueError):
         status, told = 0, {}
     if status == OK or "error_code" in told:  # it knows this instance no more, or never did
         return None

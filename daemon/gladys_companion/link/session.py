@@ -1,6 +1,6 @@
 """One authenticated connection: frames in, acks and receipts out.
 
-It always reads; what it reads goes to the intake in order of arrival, and is acked when that says so.
+It reads while there is room; what it reads goes to the intake in order of arrival, and is acked when that says so.
 """
 
 from __future__ import annotations
@@ -21,17 +21,31 @@ from gladys_companion.model import Event
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.store.writer import Chain
 
-__all__ = ["Reply", "Session", "no_reply"]
+__all__ = ["Reply", "Session", "leave", "no_reply"]
 
 Reply = Callable[[Event], Awaitable[bytes | None]]
 
 MOST_UNDER_WAY = 1_024
+MOST_BYTES_UNDER_WAY = 64 * 1024 * 1024
+ROOM_WITHIN = 3.0  # seconds without reading: less than any gateway waits for the answer to a ping
 TRY_AGAIN_LATER = 1013  # a close code of websockets
+LEAVE_WITHIN = 2.0
 TELL_WITHIN = 10.0
 STORE_RETRY = 5.0
 TRY_AGAIN = 503
 
 log = structlog.get_logger(__name__)
+
+
+async def leave(socket: ClientConnection, code: int = 1000, reason: str = "") -> None:
+    """Close a connection, with a goodbye if the other end takes it soon: one that reads no more never would."""
+    try:
+        async with asyncio.timeout(LEAVE_WITHIN):
+            await socket.close(code, reason)
+    except TimeoutError:
+        pass
+    finally:
+        socket.transport.abort()
 
 
 async def no_reply(_: Event) -> None:
@@ -64,6 +78,8 @@ class Session:
         self._welcomed = welcomed
         self._reply = reply
         self._under_way = 0
+        self._bytes_under_way = 0
+        self._ended = asyncio.Event()
         self._chain = Chain()
         self._number = 0
         self._told: dict[int, asyncio.Future[bool]] = {}
@@ -83,12 +99,8 @@ class Session:
                 event = await self._read(packet)
                 if event is None:
                     return
-                if self._under_way >= MOST_UNDER_WAY:
-                    reason = f"more than {MOST_UNDER_WAY} events are under way: the rest is to be sent again"
-                    await self._socket.close(TRY_AGAIN_LATER, reason)
-                    raise Unavailable(reason)
-                self._under_way += 1
-                group.create_task(self._submit(event, packet.ack_id))
+                await self._make_room(len(frame))
+                group.create_task(self._submit(event, packet.ack_id, len(frame)))
             case socketio.Ping():
                 await self._socket.send(socketio.pong(packet.data))
             case socketio.Ack(ack_id=ack_id) if ack_id in self._told:
@@ -100,6 +112,26 @@ class Session:
                 await self._nack(packet.ack_id, 501, "UNSUPPORTED_ACTION", "This home does not know such a message.")
             case socketio.Disconnected() | socketio.Closed():
                 self.open = False
+
+    async def _make_room(self, size: int) -> None:
+        """Note that an event of so many bytes is under way; while there are too many, read no further.
+
+        Raises:
+            Unavailable: none of them came to an end for too long.
+        """
+        try:
+            async with asyncio.timeout(ROOM_WITHIN):
+                while self._under_way >= MOST_UNDER_WAY or (
+                    self._under_way and self._bytes_under_way + size > MOST_BYTES_UNDER_WAY
+                ):
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            reason = f"{self._under_way} events are under way, and none ends: the rest is to be sent again"
+            await leave(self._socket, TRY_AGAIN_LATER, reason)
+            raise Unavailable(reason) from None
+        self._under_way += 1
+        self._bytes_under_way += size
 
     async def _read(self, packet: socketio.ServerEvent) -> Event | None:
         """Return the event of a message; None when it was refused."""
@@ -127,7 +159,7 @@ class Session:
         if ack_id is not None:
             await self._socket.send(socketio.ack(ack_id, RequestError(status, code, sentence).body()))
 
-    async def _submit(self, event: Event, ack_id: int | None) -> None:
+    async def _submit(self, event: Event, ack_id: int | None, size: int) -> None:
         """Hand one event in and ack it.
 
         Raises:
@@ -146,6 +178,8 @@ class Session:
                 await self._socket.send(socketio.ack(ack_id, Raw(open_api.encode_receipt(receipt, told))))
         finally:
             self._under_way -= 1
+            self._bytes_under_way -= size
+            self._ended.set()
 
     async def _replied(self, event: Event) -> bytes | None:
         try:
