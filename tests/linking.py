@@ -46,7 +46,7 @@ async def linked(
     home: Home,
     url: str,
     *,
-    delays: Delays | None = None,
+    delays: Callable[[int, float, float], float] | None = None,
     own: bool = True,
     ca_certificate: str = "",
     refresh_token: str = "refresh",  # noqa: S107 - no secret

@@ -95,6 +95,7 @@ class Gateway:
         self.tokens: list[str | None] = []
         self.token_answer: Callable[[], tuple[HTTPStatus, str]] = self._token
         self.serve: Callable[[Peer], Awaitable[None]] = Peer.join
+        self.refuse = False  # each websocket
         self.server: Server
 
     def _token(self) -> tuple[HTTPStatus, str]:
@@ -103,7 +104,7 @@ class Gateway:
     def http(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no websocket."""
         if request.path != "/instances/access-token":
-            return None
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "") if self.refuse else None
         self.tokens.append(request.headers.get("Authorization"))
         status, body = self.token_answer()
         return connection.respond(status, body)
