@@ -1,8 +1,7 @@
 """``python -m bench.retries``: how often a gateway that can not be used is asked in an hour, as JSON.
 
 The home's hour is one of a loop whose time jumps, so that it takes seconds; its delays, time-outs and both ends are the
-real ones. ``--client SECONDS`` adds Gladys' own client against our gateway, which takes so many real seconds for each of
-two cases: what it does in them is counted, and told as it is, beside what that comes to in an hour.
+real ones.
 """
 
 from __future__ import annotations

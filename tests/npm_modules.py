@@ -25,7 +25,7 @@ import pytest
 
 from tests.needs import program
 
-__all__ = ["Node", "node", "npm_modules"]
+__all__ = ["Node", "install", "node", "npm_modules"]
 
 _SCRIPTS = Path(__file__).parent / "npm"
 _CACHE = Path(__file__).parent.parent / ".cache" / "npm"
@@ -34,6 +34,11 @@ _CACHE = Path(__file__).parent.parent / ".cache" / "npm"
 @pytest.fixture(scope="session")
 def npm_modules() -> Path:
     """Return the `node_modules` that holds the packages; ends the test as `needs` does without node and npm."""
+    return install()
+
+
+def install() -> Path:
+    """Return the `node_modules` that holds the packages, installed if they are not."""
     npm = program("npm")
     program("node")
     wanted = _SCRIPTS / "package.json"
