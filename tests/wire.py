@@ -68,6 +68,7 @@ class Proxy:
     def __init__(self, upstream: str, http: aiohttp.ClientSession) -> None:
         self.url = ""
         self.steps: list[Step] = []
+        self.garbles: dict[str, str] = {}  # by path, what is answered there (200) in place of what the server said
         self._upstream = upstream
         self._http = http
         self._count = 0
@@ -108,9 +109,10 @@ class Proxy:
         async with self._http.request(
             request.method, f"{self._upstream}{request.path_qs}", headers=headers, data=body or None
         ) as answer:
-            text = await answer.text()
-            self._note("server", "response", number, status=answer.status, body=text)
-            return web.Response(status=answer.status, text=text, content_type=answer.content_type)
+            garbled = self.garbles.get(request.path)
+            status, text = (answer.status, await answer.text()) if garbled is None else (200, garbled)
+            self._note("server", "response", number, status=status, body=text)
+            return web.Response(status=status, text=text, content_type=answer.content_type)
 
     async def _websocket(self, request: web.BaseRequest, number: int) -> web.StreamResponse:
         self._note("client", "open", number, path=_timeless(request.path_qs))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gladys_companion.gateway.server import Times
 from tests.gateway_world import LAMP, open_world
 from tests.home import SetClock
 from tests.npm_modules import Node, node
+from tests.wire import open_proxy
 
 pytestmark = pytest.mark.timeout(360)  # the first of them waits for npm
 
@@ -73,3 +77,23 @@ async def test_official_client_that_is_refused(npm_modules: Path, tmp_path: Path
         async with node(npm_modules, "instance.cjs", world.gateway.url, world.paired.instance.secret) as client:
             assert await client.hear() == {"connected": False}
             assert (await world.state(1)).status == 202
+
+
+@pytest.mark.parametrize("refused", ["token", "instance"])
+async def test_official_client_that_is_refused_does_not_hammer(npm_modules: Path, tmp_path: Path, refused: str) -> None:
+    """Refused by the socket, or by the token route, it comes back only when its connection was cut, each time."""
+    within = 2.0
+    times = Times(look=0.05, authenticate=within)
+    async with open_world(tmp_path, times=times) as world, open_proxy(world.gateway.url) as proxy:
+        if refused == "token":
+            proxy.garbles = {"/instances/access-token": '{"access_token":"garbage"}', "/instances/users": "[]"}
+        else:
+            await world.gateway.accounts.revoke_instance(None, world.paired.instance.value.id)
+        began = time.monotonic()
+        async with node(npm_modules, "instance.cjs", proxy.url, world.paired.instance.secret) as client:
+            assert await client.hear() == {"connected": False}
+            async with asyncio.timeout(30):
+                while proxy.opened() < 3:
+                    await proxy.changed()
+        assert time.monotonic() - began > 2 * within
+        assert proxy.requests("/instances/access-token") <= 3

@@ -53,7 +53,7 @@ async def test_refused_at_connect(tmp_path: Path, auth: dict[str, Any], reason: 
 
 
 async def test_authentication_by_event(tmp_path: Path) -> None:
-    """An instance that connected bare may authenticate afterwards; one that can not is told, and closed."""
+    """An instance that connected bare may authenticate afterwards; one that can not is told, and may try again."""
     async with open_world(tmp_path) as world:
         async with world.socket(None) as home:
             assert await home.ask("instance-authentication", {"access_token": world.token()}) == {"authenticated": True}
@@ -67,9 +67,19 @@ async def test_authentication_by_event(tmp_path: Path) -> None:
         for bad in ({"access_token": "no"}, {}, 5):
             async with world.socket(None) as home:
                 assert await home.ask("instance-authentication", bad) == {"authenticated": False}
-                async with asyncio.timeout(10):
-                    await home.ended.wait()
-                assert home.left
+                assert await home.ask("latency") == {}
+                ours = {"access_token": world.token()}
+                assert await home.ask("instance-authentication", ours) == {"authenticated": True}
+
+
+async def test_refused_by_event_is_cut_without_a_goodbye(tmp_path: Path) -> None:
+    """Who could not authenticate is cut as one who never tried: dismissed, the official client is back at once."""
+    times = Times(authenticate=0.3, look=0.05, goodbye=0.1)
+    async with open_world(tmp_path, times=times) as world, world.socket(None) as home:
+        assert await home.ask("instance-authentication", {"access_token": "no"}) == {"authenticated": False}
+        async with asyncio.timeout(10):
+            await home.ended.wait()
+        assert not home.left
 
 
 async def test_nobody_is_cut(tmp_path: Path) -> None:

@@ -280,6 +280,27 @@ async def test_once_upgraded(world: World) -> None:
         assert isinstance(socketio.decode(await _next(socket)), socketio.Connected)
 
 
+@pytest.mark.parametrize("said", [None, "2probe", "garbage", b"\x00", "40", "2"])
+async def test_upgrade_that_comes_to_nothing(tmp_path: Path, said: str | bytes | None) -> None:
+    """Whoever opens a websocket and does not move to it goes on polling, not too fast, and loses nothing."""
+    times = msgspec.structs.replace(TIMES, upgrade=0.5, ping_interval=30, ping_timeout=30)
+    async with open_world(tmp_path, times=times) as world:
+        sid = await _open_polling(world)
+        assert (await _push(world, sid, "40"))[0] == 200
+        async with _raw(world, sid) as socket:
+            if said is not None:
+                await socket.send(said)
+            polls, came = 0, ""
+            while not came.startswith("40{"):
+                status, came = await _poll(world, sid)
+                polls += 1
+                assert status == 200
+            assert polls <= 12
+            assert (await _push(world, sid, '423["latency",1]'))[0] == 200
+            while came != "433[1]":
+                _, came = await _poll(world, sid)
+
+
 async def test_main_namespace(world: World) -> None:
     """The main namespace is joined bare, under a session id of its own; joining again changes nothing."""
     async with _opened(world) as socket:

@@ -30,7 +30,7 @@ from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
-from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
+from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, UPGRADE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
 from gladys_companion.unix_socket import listening as listening_at
 
@@ -48,7 +48,8 @@ class Times(Struct, frozen=True, kw_only=True):
     ``idle``: a connection before its first request, or its next, is whole. ``body``: a request's body.
     ``authenticate``: a socket that has not said who it is. ``handshake``: TLS. ``unacked``: a home's ack.
     ``linger``: the rest of a refused body. ``goodbye``: a socket that was told to close. ``look``: how often they are
-    looked after. ``ping_interval``, ``ping_timeout``: of Engine.IO.
+    looked after. ``ping_interval``, ``ping_timeout``: of Engine.IO. ``upgrade``: from a websocket's
+    opening until it has taken over from polling.
     """
 
     idle: float = 75.0
@@ -61,6 +62,7 @@ class Times(Struct, frozen=True, kw_only=True):
     look: float = 1.0
     ping_interval: float = PING_INTERVAL
     ping_timeout: float = PING_TIMEOUT
+    upgrade: float = UPGRADE_WITHIN
 
 
 _TIMES = Times()
@@ -131,6 +133,7 @@ async def open_gateway(
             goodbye=times.goodbye,
             ping_interval=times.ping_interval,
             ping_timeout=times.ping_timeout,
+            upgrade_within=times.upgrade,
         )
         trusted = networks(config.trusted_proxies)
         front = Front(

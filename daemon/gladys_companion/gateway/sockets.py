@@ -22,9 +22,11 @@ from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.storage import Storage
 from gladys_companion.protocol.open_api import COMPANION_VERSION
 
-__all__ = ["AUTHENTICATE_WITHIN", "Sockets"]
+__all__ = ["AUTHENTICATE_WITHIN", "UPGRADE_WITHIN", "Sockets"]
 
 AUTHENTICATE_WITHIN = 90.0
+UPGRADE_WITHIN = 10.0  # as with the official server
+POLL_EVERY = 0.1  # seconds, as there
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Sockets:
         goodbye: float = 2.0,
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
+        upgrade_within: float = UPGRADE_WITHIN,
     ) -> None:
         self._storage = storage
         self._accounts = accounts
@@ -75,9 +78,9 @@ class Sockets:
         self._goodbye = goodbye  # seconds that a socket has to close after it was told to
         self._clients = Clients(self._acked)
         self._ping_timeout = ping_timeout
+        self._upgrade_within = upgrade_within
         self._server = engine(self._clients, ping_interval, ping_timeout)
         self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
-        self._refused: set[str] = set()
         self._met: dict[str, float] = {}  # Engine.IO session -> when it was first seen here
         self._leaving: dict[str, float] = {}  # Engine.IO session -> when it is cut
         self._transports: dict[str, asyncio.BaseTransport | None] = {}
@@ -94,16 +97,34 @@ class Sockets:
         Raises:
             RequestError: 400.
         """
-        session = self._server.eio.sockets.get(request.query.get("sid", ""))
-        if session is not None and "Upgrade" in request.headers:
-            if session.upgrading or session.upgraded:  # or two would share what is to be sent
-                raise _no_request()
-            self._transports[session.sid] = request.transport
         if "transport" not in request.query or request.method not in {"GET", "POST"}:
             raise _no_request()
+        session = self._server.eio.sockets.get(request.query.get("sid", ""))
+        if session is not None and "Upgrade" in request.headers:
+            return await self._upgrade(session, request)
+        if session is not None and session.upgrading and request.method == "GET":
+            await asyncio.sleep(POLL_EVERY)  # it is answered by nothing, and the client asks again at once
         response: web.StreamResponse = await self._server.handle_request(request)
         if response.status == HTTPStatus.BAD_REQUEST:  # its own words repeat what was asked
             raise _no_request()
+        return response
+
+    async def _upgrade(self, session: Any, request: web.BaseRequest) -> web.StreamResponse:  # noqa: ANN401 - of engineio
+        """Serve a session's websocket; the session goes on polling where that does not come to anything in time."""
+        if session.upgrading or session.upgraded:  # or two would share what is to be sent
+            raise _no_request()
+        transport = self._transports[session.sid] = request.transport
+
+        def give_up() -> None:
+            if not session.upgraded and isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+
+        giving_up = asyncio.get_running_loop().call_later(self._upgrade_within, give_up)
+        try:
+            response: web.StreamResponse = await self._server.handle_request(request)
+        finally:
+            giving_up.cancel()
+            session.upgrading = False  # python-engineio leaves it where the websocket ends before its first word
         return response
 
     def connected(self, home_id: str) -> bool:
@@ -126,7 +147,7 @@ class Sockets:
             self._relay.forget(home_id)
 
     async def run(self) -> None:
-        """Cut what is dead, refused, or still nobody, for ever."""
+        """Cut what is dead, condemned, or still nobody, for ever."""
         while True:
             await asyncio.sleep(self._look_every)
             await self._look()
@@ -174,8 +195,8 @@ class Sockets:
         reason = self._authenticate(sid, args[0] if args and isinstance(args[0], dict) else {})
         if reason is None:
             self._attach(sid)
-        else:  # closed a moment later: its ack goes first, and the official client comes back at once
-            self._refused.add(sid)
+        # Else it stays, as one who never said who it is: the official client comes back at once when it is dismissed,
+        # for ever, but waits a second when its connection was cut.
         return {"authenticated": reason is None}
 
     def _authenticate(self, sid: str, auth: dict[str, Any]) -> str | None:
@@ -215,7 +236,6 @@ class Sockets:
         socket = self._sockets.get(sid)
         if socket is not None:
             _log.info("gateway.home_left", home=socket.home_id, instance=socket.instance_id, reason=reason)
-        self._refused.discard(sid)
         self._forget(sid)
 
     def _acked(self, sid: str, ack_id: int, args: Any) -> None:  # noqa: ANN401 - JSON
@@ -246,8 +266,7 @@ class Sockets:
             self._leaving.setdefault(eio_sid, time.monotonic() + self._goodbye)
 
     async def _look(self) -> None:
-        for sid in [*self._refused, *(socket.sid for socket in self._sockets.values() if socket.condemned)]:
-            self._refused.discard(sid)
+        for sid in [socket.sid for socket in self._sockets.values() if socket.condemned]:
             await self._leave(sid)
         for socket in list(self._sockets.values()):
             if socket.told_primary not in {None, self._is_primary(socket)}:
