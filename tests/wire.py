@@ -83,6 +83,10 @@ class Proxy:
         """Return how often a path was asked for, websockets included."""
         return sum(step.kind in {"request", "open"} and step.path.partition("?")[0] == path for step in self.steps)
 
+    def asked(self) -> int:
+        """Return how many requests came, websockets included."""
+        return sum(step.kind in {"request", "open"} for step in self.steps)
+
     def opened(self) -> int:
         """Return how many sessions of Engine.IO were begun."""
         return sum(
@@ -93,8 +97,14 @@ class Proxy:
         """Pass one request on."""
         self._count += 1
         number = self._count
-        if "Upgrade" in request.headers:
-            return await self._websocket(request, number)
+        try:
+            if "Upgrade" in request.headers:
+                return await self._websocket(request, number)
+            return await self._request(request, number)
+        except aiohttp.ClientError:  # the server has gone
+            return web.Response(status=502)
+
+    async def _request(self, request: web.BaseRequest, number: int) -> web.StreamResponse:
         body = await request.text()
         headers = {name: value for name, value in request.headers.items() if name.lower() in _END_TO_END}
         self._note(
