@@ -21,6 +21,7 @@ from msgspec import Struct
 
 __all__ = [
     "FIXTURES",
+    "SEPARATOR",
     "Proxy",
     "Step",
     "Transcript",

@@ -258,7 +258,7 @@ async def test_long_polling_home(tmp_path: Path) -> None:
             {"auth_type": "instance", "access_token": world.token(), "companion": {"version": 1}}
         )
         async with world.http.post(f"{url}&sid={sid}", data=connect) as answer:
-            assert await answer.text() == "OK"
+            assert await answer.text() == "ok"
         states: list[object] = []
         async with asyncio.timeout(20):
             while len(states) < 80:

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gladys_companion.gateway.server import Times
 from gladys_companion.protocol import socketio
 from tests.gateway_world import World, open_world
+from tests.wire import SEPARATOR
 
 TIMES = Times(look=0.05, goodbye=0.1, ping_interval=1, ping_timeout=0.5)
 SENT = '[1,"2",{"3":[true]}]'
@@ -415,6 +416,10 @@ async def test_event_in_with_ack(world: World) -> None:
         "abc",
         "",
         "7",
+        "0{}",
+        "4" + "[" * 100_000,
+        "2" + "[" * 100_000,
+        "3" + "x" * 100,
         b"binary",
         '452-["latency",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]',
         '452-789["latency",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]',
@@ -432,6 +437,58 @@ async def test_no_packet(world: World, frame: str | bytes) -> None:
             assert await home.ask("latency") == {}
             assert not home.ended.is_set()
     assert [log["event"] for log in logs] == ["gateway.home_connected"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x1e",
+        b"abc",
+        b"\xff\xfe",
+        b"bAAAA",
+        b"d=40",
+        b"2",
+        b"2probe",
+        b"0{}",
+        b"\x1e".join([b"6"] * 300),
+        b"4" + b"[" * 100_000,
+    ],
+)
+async def test_posts_that_are_no_packets(world: World, body: bytes) -> None:
+    """What is no packet ends the session of a poller too: at once, with a 400, and without a word in our log."""
+    with capture_logs() as logs:
+        sid = await _open_polling(world)
+        async with asyncio.timeout(1), world.http.post(_polling(world, sid), data=body) as answer:
+            assert answer.status == 400
+        assert (await _poll(world, sid))[0] == 400
+        assert (await _push(world, sid, "40"))[0] == 400
+    assert logs == []
+
+
+async def test_post_too_large(world: World) -> None:
+    """A post larger than announced is refused as such, chunked or not, and the session goes on."""
+    sid = await _open_polling(world)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"6" * 100_000
+
+    for body in (b"6" * 1_000_001, chunks()):
+        async with world.http.post(_polling(world, sid), data=body) as answer:
+            assert answer.status == 413
+    assert await _push(world, sid, "40") == (200, "ok")
+
+
+async def test_a_poller_may_say_much_at_once(world: World) -> None:
+    """A post may hold a whole window of packets, and some of Socket.IO's own; each is taken."""
+    sid = await _open_polling(world)
+    packets = ["40", *(f'42{number}["latency",{number}]' for number in range(200)), "6", "3"]
+    assert await _push(world, sid, SEPARATOR.join(packets)) == (200, "ok")
+    answers: list[str] = []
+    while len(answers) < 201:
+        answers += (await _poll(world, sid))[1].split(SEPARATOR)
+    assert answers[1:201] == [f"43{number}[{number}]" for number in range(200)]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 What is no packet ends its connection, as the official server does it; what our handlers do wrong does not.
 Source: https://python-socketio.readthedocs.io (``serializer``, ``json``, ``client_manager``, ``logger``),
-https://python-engineio.readthedocs.io (``Payload.max_decode_packets``), and the cases of
+https://python-engineio.readthedocs.io, and the cases of
 https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol/v5-test-suite.
 """
 
@@ -13,20 +13,24 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import engineio.exceptions
 import engineio.packet
 import msgspec
 import socketio
 import structlog
 from engineio.async_drivers.aiohttp import WebSocket
-from engineio.payload import Payload
 from socketio import packet
 
-__all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "engine"]
+__all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "Server", "engine"]
 
 PING_INTERVAL = 10
 PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
-_FRAMES = frozenset("0123456")  # what a packet of Engine.IO begins with
+_MOST_PACKETS = 4 * 64  # in a post: a client that polls may ack a whole window at once
+_MESSAGES = ("40", "41", "42", "43", "44", "45", "46")  # all of Engine.IO that holds something of Socket.IO
+_OTHERS = ("1", "2", "3", "5", "6")
+_NOOP = "6"
+_MOST_OTHER = 16  # characters: "2probe" is the longest that there is
 _RESERVED = frozenset(("", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
 _OURS = "gladys_companion."
 
@@ -67,6 +71,13 @@ class _MalformedError(ValueError):
     """The peer sent what is no packet."""
 
 
+def _is_packet(frame: object) -> bool:
+    """Return whether python-engineio may see a frame: it takes anything else for JSON, however deep."""
+    if not isinstance(frame, str):
+        return False
+    return frame.startswith(_MESSAGES) or (frame.startswith(_OTHERS) and len(frame) <= _MOST_OTHER)
+
+
 class _TextPacket(packet.Packet):  # type: ignore[misc]  # python-socketio has no types
     """A packet that a client may send, without attachments."""
 
@@ -101,12 +112,12 @@ class _TextSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no ty
 
     async def wait(self) -> str:
         frame = await super().wait()
-        if not isinstance(frame, str) or frame[:1] not in _FRAMES:
+        if not _is_packet(frame):
             raise OSError("this is no packet of Engine.IO")
-        return frame
+        return str(frame)
 
 
-class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
     """One namespace, and an end to sessions that are over or whose peer makes no sense."""
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
@@ -115,6 +126,26 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
             await self._send_packet(eio_sid, refused)
         elif self.manager.sid_from_eio_sid(eio_sid, "/") is None:  # else it has joined already
             await super()._handle_connect(eio_sid, namespace, data)
+
+    async def take(self, session: Any, body: bytes) -> bool:  # noqa: ANN401 - of engineio
+        """Take what was posted to a session; return whether it was packets: if not, the session is over.
+
+        In place of python-engineio's own way, which waits for ever where a packet is one that only servers send.
+        """
+        try:
+            frames = body.decode().split("\x1e")
+        except UnicodeDecodeError:
+            frames = []
+        if 0 < len(frames) <= _MOST_PACKETS and all(map(_is_packet, frames)):
+            try:
+                for frame in (one for one in frames if one[0] != _NOOP):
+                    await session.receive(engineio.packet.Packet(encoded_packet=frame))
+            except engineio.exceptions.EngineIOError:  # also where one of them ended the session
+                pass
+            else:
+                return True
+        await session.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
+        return False
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         try:
@@ -156,11 +187,10 @@ class Clients(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         self._acked(sid, id, data if isinstance(data, list) else ())
 
 
-def engine(clients: Clients, ping_interval: float, ping_timeout: float) -> socketio.AsyncServer:
+def engine(clients: Clients, ping_interval: float, ping_timeout: float) -> Server:
     """Return a server with this client manager; it has no handlers yet. Both times are in seconds."""
-    Payload.max_decode_packets = 4 * 64  # a client that polls may ack a whole window at once
     quiet = _Quiet()
-    server = _Server(
+    server = Server(
         client_manager=clients,
         async_mode="aiohttp",
         serializer=_TextPacket,

@@ -16,8 +16,9 @@ from aiohttp import web
 
 from gladys_companion.clock import Clock
 from gladys_companion.errors import AuthError, RequestError, StoreError
-from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT, Clients, engine
+from gladys_companion.gateway._engine import MOST_MESSAGE, PING_INTERVAL, PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.bodies import read_body
 from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.storage import Storage
 from gladys_companion.protocol.open_api import COMPANION_VERSION
@@ -27,6 +28,7 @@ __all__ = ["AUTHENTICATE_WITHIN", "UPGRADE_WITHIN", "Sockets"]
 AUTHENTICATE_WITHIN = 90.0
 UPGRADE_WITHIN = 10.0  # as with the official server
 POLL_EVERY = 0.1  # seconds, as there
+BODY_WITHIN = 20.0  # whoever listens on TCP waits for less
 
 _log = structlog.get_logger(__name__)
 
@@ -97,17 +99,30 @@ class Sockets:
         Raises:
             RequestError: 400.
         """
-        if "transport" not in request.query or request.method not in {"GET", "POST"}:
+        if "transport" not in request.query or "j" in request.query or request.method not in {"GET", "POST"}:
             raise _no_request()
         session = self._server.eio.sockets.get(request.query.get("sid", ""))
+        if session is not None and (session.closed or session.closing):
+            raise _no_request()
         if session is not None and "Upgrade" in request.headers:
             return await self._upgrade(session, request)
-        if session is not None and session.upgrading and request.method == "GET":
+        if request.method == "POST":
+            return await self._post(session, request)
+        if session is not None and session.upgrading:
             await asyncio.sleep(POLL_EVERY)  # it is answered by nothing, and the client asks again at once
         response: web.StreamResponse = await self._server.handle_request(request)
         if response.status == HTTPStatus.BAD_REQUEST:  # its own words repeat what was asked
             raise _no_request()
         return response
+
+    async def _post(self, session: Any, request: web.BaseRequest) -> web.StreamResponse:  # noqa: ANN401 - of engineio
+        """Take what a session that polls has to say."""
+        if session is None or not session.connected or session.upgraded:
+            raise _no_request()
+        body = await read_body(request, MOST_MESSAGE, BODY_WITHIN)
+        if not await self._server.take(session, body):
+            raise _no_request()
+        return web.Response(text="ok")
 
     async def _upgrade(self, session: Any, request: web.BaseRequest) -> web.StreamResponse:  # noqa: ANN401 - of engineio
         """Serve a session's websocket; the session goes on polling where that does not come to anything in time."""
