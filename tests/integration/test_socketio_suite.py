@@ -501,3 +501,19 @@ async def test_packets_of_no_use(world: World, frame: str) -> None:
         await socket.send('421["latency",2]')
         frame = await _next(socket)
         assert (await _next(socket) if frame.startswith("44/") else frame) == "431[2]"
+
+
+@pytest.mark.parametrize("size", [10_000, 500_000])
+async def test_a_client_that_does_not_read(world: World, size: int) -> None:
+    """Who asks without reading the answers is read no further, and cut; no more than a little is kept for it."""
+    async with world.connected() as home, _joined(world) as socket:
+        socket.transport.pause_reading()
+        frame = socketio.event("latency", "x" * size, ack_id=1)
+        said = 0
+        with pytest.raises((ConnectionClosed, ConnectionError)):  # noqa: PT012 - it is to come in between
+            while said < 1_000_000_000:
+                await socket.send(frame)
+                said += len(frame)
+                socket.transport.write(b"\x81\x811234\x02")  # the answer to each ping there may be
+        assert said < 200_000_000
+        assert await home.ask("latency") == {}

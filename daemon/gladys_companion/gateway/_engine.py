@@ -8,9 +8,10 @@ https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol/v5-test-
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import engineio.exceptions
@@ -27,6 +28,7 @@ PING_INTERVAL = 10
 PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
 _MOST_PACKETS = 4 * 64  # in a post: a client that polls may ack a whole window at once
+_MOST_UNREAD = 16  # packets that a client has not read when what it says is read no further
 _MESSAGES = ("40", "41", "42", "43", "44", "45", "46")  # all of Engine.IO that holds something of Socket.IO
 _OTHERS = ("1", "2", "3", "5", "6")
 _NOOP = "6"
@@ -118,7 +120,12 @@ class _TextSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no ty
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
-    """One namespace, and an end to sessions that are over or whose peer makes no sense."""
+    """One namespace, and an end to sessions that are over, or whose peer makes no sense, or does not read.
+
+    ``cut`` ends a session and its connection, whether the peer listens or not.
+    """
+
+    cut: Callable[[str], Awaitable[None]]
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
         if namespace not in {None, "/"}:
@@ -132,6 +139,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
 
         In place of python-engineio's own way, which waits for ever where a packet is one that only servers send.
         """
+        if not await self._reads(session):
+            return False
         try:
             frames = body.decode().split("\x1e")
         except UnicodeDecodeError:
@@ -147,13 +156,26 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         await session.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
         return False
 
+    async def _reads(self, session: Any) -> bool:  # noqa: ANN401 - of engineio
+        """Return whether a peer reads what it is told, in time; one that does not is cut."""
+        if session.queue.qsize() > _MOST_UNREAD:
+            try:
+                async with asyncio.timeout(self.eio.ping_timeout):
+                    await session.queue.join()
+            except TimeoutError:
+                await self.cut(session.sid)
+                return False
+        return True
+
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and socket.upgraded and not await self._reads(socket):
+            return
         try:
             if not data:
                 raise _MalformedError  # noqa: TRY301
             await super()._handle_eio_message(eio_sid, data)
         except _MalformedError:
-            socket = self.eio.sockets.get(eio_sid)
             if socket is not None:
                 await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
 

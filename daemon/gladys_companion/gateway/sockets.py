@@ -82,6 +82,7 @@ class Sockets:
         self._ping_timeout = ping_timeout
         self._upgrade_within = upgrade_within
         self._server = engine(self._clients, ping_interval, ping_timeout)
+        self._server.cut = self._cut
         self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
         self._met: dict[str, float] = {}  # Engine.IO session -> when it was first seen here
         self._leaving: dict[str, float] = {}  # Engine.IO session -> when it is cut
