@@ -68,6 +68,17 @@ async def refused(modules: Path) -> None:
             _save(modules, "refused", what, proxy)
 
 
+async def account(modules: Path) -> None:
+    """A person signs up, logs in with two factors, creates an instance, and has an Open API key for a while."""
+    async with node(modules, "wire-account.cjs", "server") as plus:
+        upstream = f"http://127.0.0.1:{(await plus.hear())['port']}"
+        async with open_proxy(upstream) as proxy, node(modules, "wire-account.cjs", "client", proxy.url) as person:
+            assert await person.hear() == {"done": True}
+            what = "A person signs up, mistypes the password, logs in, sets two factors up, mistypes the code, logs in with it, "
+            what += "creates an instance, and makes, lists, renames and revokes an Open API key."
+            _save(modules, "account", what, proxy)
+
+
 def _save(modules: Path, name: str, what: str, proxy: Proxy) -> None:
     client, server = (
         json.loads((modules / package / "package.json").read_text())
@@ -81,6 +92,7 @@ async def main(modules: Path) -> None:
     """Record all."""
     await instance(modules)
     await refused(modules)
+    await account(modules)
 
 
 if __name__ == "__main__":

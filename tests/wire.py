@@ -37,6 +37,10 @@ __all__ = [
 FIXTURES = Path(__file__).parent / "fixtures" / "wire"
 SEPARATOR = "\x1e"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_JWT = r"eyJ[\w-]+\.[\w-]+\.[\w-]+"
+_HEX = r"\b[0-9a-f]{32,}\b"
+_TIME = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
+_KEY = r'("(?:[nxye]|wrappedKey|salt|iv)\\*":\\*")[^"\\]{9,}'  # of JWK, and of a wrapped one; maybe in a text
 _SERVERS_OWN = frozenset({"pingInterval", "pingTimeout", "maxPayload"})
 _END_TO_END = frozenset({"authorization", "content-type", "accept"})
 
@@ -195,9 +199,12 @@ def redact(steps: Iterable[Step], secrets: dict[str, str]) -> list[Step]:
     def told(text: str) -> str:
         for value, placeholder in secrets.items():
             text = text.replace(value, placeholder)
+        text = re.sub(_JWT, lambda found: name("jwt", found[0]), text)
+        text = re.sub(_HEX, lambda found: name("hex", found[0]), text)
         text = re.sub(r'("sid":"|sid=)([^"&<]+)', lambda found: found[1] + name("sid", found[2]), text)
         text = re.sub(_UUID, lambda found: name("uuid", found[0]), text)
-        return re.sub(r'("[nxye]\\*":\\*")[\w-]{20,}', r"\1<key>", text)
+        text = re.sub(_TIME, "<time>", text)
+        return re.sub(_KEY, r"\1<key>", text)
 
     def acks(step: Step) -> str:
         begins = "42" if step.by == "server" else "43"  # an id that the server chose
@@ -219,7 +226,7 @@ def bind(recorded: object, said: object, given: dict[str, str]) -> bool:
     """
     match recorded, said:
         case str(), str() if re.fullmatch(r"<[a-z]+(-[a-z]+)*(-\d+)?>", recorded):
-            return recorded == "<key>" or given.setdefault(recorded, said) == said
+            return recorded in {"<key>", "<time>"} or given.setdefault(recorded, said) == said
         case dict(), dict():
             return all(
                 name in said and (name in _SERVERS_OWN or bind(value, said[name], given))
