@@ -74,8 +74,10 @@ async def account(modules: Path) -> None:
         upstream = f"http://127.0.0.1:{(await plus.hear())['port']}"
         async with open_proxy(upstream) as proxy, node(modules, "wire-account.cjs", "client", proxy.url) as person:
             assert await person.hear() == {"done": True}
-            what = "A person signs up, mistypes the password, logs in, sets two factors up, mistypes the code, logs in with it, "
-            what += "creates an instance, and makes, lists, renames and revokes an Open API key."
+            what = (
+                "A person signs up, mistypes the password, logs in, sets two factors up, mistypes the code, logs in "
+                "with it, creates an instance, and makes, lists, renames and revokes an Open API key."
+            )
             _save(modules, "account", what, proxy)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gladys_companion.gateway.server import Times
-from tests.gateway_world import LAMP, open_world
+from tests.gateway_world import LAMP, open_world, until
 from tests.home import SetClock
 from tests.npm_modules import Node, node
 from tests.wire import open_proxy
@@ -97,3 +97,25 @@ async def test_official_client_that_is_refused_does_not_hammer(npm_modules: Path
                     await proxy.changed()
         assert time.monotonic() - began > 2 * within
         assert proxy.requests("/instances/access-token") <= 3
+
+
+async def test_official_client_that_connects_twice(npm_modules: Path, tmp_path: Path) -> None:
+    """Two of one instance: the newest gets everything, the other stays quiet, and takes over when that leaves."""
+    async with open_world(tmp_path) as world, open_proxy(world.gateway.url) as proxy:
+        secret = world.paired.instance.secret
+        async with node(npm_modules, "instance.cjs", proxy.url, secret) as old:
+            assert await old.hear() == {"connected": True}
+            async with node(npm_modules, "instance.cjs", proxy.url, secret) as new:
+                assert await new.hear() == {"connected": True}
+                for state in range(20):
+                    assert (await world.state(state)).status == 200
+                assert [one["data"]["state"] for one in await _messages(new, 20)] == list(range(20))
+                await new.say({"leave": True})
+
+                async def is_alone() -> bool:
+                    return (await world.state(100)).status == 200
+
+                await until(is_alone)
+            (first,) = await _messages(old, 1)
+            assert first["data"]["state"] == 100
+            assert proxy.opened() == 2
