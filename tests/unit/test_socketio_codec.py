@@ -23,7 +23,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-NAMES = st.text(min_size=1).filter(lambda name: name not in socketio._RESERVED)
+NAMES = st.text(min_size=1).filter(lambda name: name not in socketio.RESERVED)
 ACK_IDS = st.integers(0, 10**16 - 1)
 ANY_TEXT = st.text(st.characters())  # lone surrogates too
 VALID = st.one_of(

@@ -22,6 +22,8 @@ import structlog
 from engineio.async_drivers.aiohttp import WebSocket
 from socketio import packet
 
+from gladys_companion.protocol.socketio import RESERVED
+
 __all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "Server", "engine"]
 
 PING_INTERVAL = 10
@@ -33,7 +35,6 @@ _MESSAGES = ("40", "41", "42", "43", "44", "45", "46")  # all of Engine.IO that 
 _OTHERS = ("1", "2", "3", "5", "6")
 _NOOP = "6"
 _MOST_OTHER = 16  # characters: "2probe" is the longest that there is
-_RESERVED = frozenset(("", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
 _OURS = "gladys_companion."
 
 _log = structlog.get_logger(__name__)
@@ -102,7 +103,7 @@ class _TextPacket(packet.Packet):  # type: ignore[misc]  # python-socketio has n
                 return self.data is None
             case packet.EVENT:  # a reserved name would be taken for what the server tells its own handlers
                 name = self.data[0] if isinstance(self.data, list) and self.data else ""
-                return type(name) is int or (isinstance(name, str) and name not in _RESERVED)
+                return type(name) is int or (isinstance(name, str) and name not in RESERVED)
             case packet.ACK:
                 return isinstance(self.data, list) and self.id is not None
             case _:

@@ -181,9 +181,7 @@ class Link:
         except (ClientError, TimeoutError, ValueError) as error:
             raise Unavailable(f"{self._pairing.url} can not be reached: {plainly(error)}") from error
         token = told.get("access_token")
-        if status in {401, 403} and told.get(
-            "error_code"
-        ):  # without it, something between here and the gateway refuses
+        if status in {401, 403} and told.get("error_code"):  # else something between here and the gateway refuses
             raise AuthError(f"{self._pairing.url} refuses this home's token: pair again with a fresh code.")
         if not isinstance(token, str) or not token:
             raise Unavailable(f"{self._pairing.url} answered {status} where a token was asked for")

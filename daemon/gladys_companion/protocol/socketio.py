@@ -14,6 +14,7 @@ from msgspec import Raw
 from gladys_companion.errors import ProtocolError
 
 __all__ = [
+    "RESERVED",
     "Ack",
     "Closed",
     "ConnectError",
@@ -109,7 +110,7 @@ _ENCODER = msgspec.json.Encoder()
 _MAX_ID_DIGITS = 16  # JavaScript counts exactly up to 2**53 - 1
 
 # Names that Socket.IO keeps for what it tells the application itself.
-_RESERVED = frozenset(("", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
+RESERVED = frozenset(("", "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"))
 
 
 def decode(frame: str | bytes) -> Packet:
@@ -146,7 +147,7 @@ def event(name: str, *args: object, ack_id: int | None = None) -> str:
     Raises:
         ValueError: ``name`` is empty or kept for Socket.IO itself.
     """
-    if name in _RESERVED:
+    if name in RESERVED:
         raise ValueError(f"an event can not be named {name!r}")
     return f"42{'' if ack_id is None else ack_id}{_ENCODER.encode((name, *args)).decode()}"
 
@@ -192,7 +193,7 @@ def _decode_event(frame: str) -> ServerEvent:
     if not parts:
         raise ProtocolError("The server sent an event without a name.", ack_id=ack_id)
     name = _parse(_NAME, parts[0], "event name", ack_id)
-    if name in _RESERVED:
+    if name in RESERVED:
         raise ProtocolError(f"The server sent an event of the reserved name {name!r}.", ack_id=ack_id)
     return ServerEvent(name, parts[1:], ack_id)
 
