@@ -129,6 +129,17 @@ class Home(Struct):
             }
         )
 
+    async def slow_lamp(self) -> asyncio.Event:
+        """Let everybody command the lamp, which does so only when the event is set that is returned."""
+        slow = asyncio.Event()
+
+        async def answer(_: object) -> None:
+            await slow.wait()
+
+        self.lamp.answer = answer
+        await self.registry.expose(ON.external_id, ["*"])
+        return slow
+
     async def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read the database as a user would."""
         return await self.store.read(lambda database: database.conn.execute(sql, values).fetchall())

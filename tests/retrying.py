@@ -21,6 +21,7 @@ from tests.virtual_time import LoopClock, VirtualLoop, waits
 __all__ = ["CASES", "Asked", "measure"]
 
 MOST_PAYLOAD = 26_214_400
+PING_EVERY = 10.0  # seconds of the hour that is played, in which time jumps: nothing waits for them
 _REFUSED = '{"status":%d,"error_code":"X","error_message":"no"}'
 
 
@@ -85,7 +86,7 @@ async def _fall_silent(peer: Peer, front: _Front) -> None:
 
 async def _ping(peer: Peer) -> None:
     while True:
-        await asyncio.sleep(10)
+        await asyncio.sleep(PING_EVERY)
         await peer.socket.send("2")
 
 
@@ -96,7 +97,7 @@ async def _say_nonsense(peer: Peer, front: _Front) -> None:
         while not reading.done():
             for frame in ("", "9", "42{}", '421["nonsense"]', b"\x00"):
                 await peer.socket.send(frame)
-            await asyncio.sleep(10)
+            await asyncio.sleep(PING_EVERY)
 
 
 async def _say_too_much(peer: Peer, front: _Front) -> None:
@@ -270,9 +271,7 @@ async def _live(case: Case, home: Home, seconds: float, *, own: bool) -> Asked:
 async def _at_home(case: Case, seconds: float, *, own: bool) -> Asked:
     with capture_logs(), tempfile.TemporaryDirectory(prefix="gladys-retries-") as directory:
         async with open_home(Path(directory), clock=LoopClock()) as home:
-            await home.registry.expose(ON.external_id, ["*"])
-            never = asyncio.get_running_loop().create_future()
-            home.lamp.answer = lambda _: asyncio.shield(never)
+            await home.slow_lamp()
             return await _live(case, home, seconds, own=own)
 
 

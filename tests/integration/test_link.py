@@ -196,13 +196,7 @@ async def test_nothing_is_stored_ahead_of_what_could_not_be(home: Home, gateway:
 async def test_a_receipt_that_changes_is_told_until_it_is_heard(home: Home, gateway: Gateway) -> None:
     """What settles after its ack is told with its id, again after a cut, and not again once it was acked."""
     scripted = Scripted(gateway)
-    slow = asyncio.Event()
-
-    async def answer(_: object) -> None:
-        await slow.wait()
-
-    home.lamp.answer = answer
-    await home.registry.expose(ON.external_id, ["*"])
+    slow = await home.slow_lamp()
     async with linked(home, gateway.url):
         peer = await scripted.peer()
         assert (await peer.ask(1, message(ON.external_id, 1, "event-1")))["outcome"] == "accepted"
@@ -228,20 +222,14 @@ async def receipt(peer: Peer) -> Any:  # noqa: ANN401 - JSON
 
 async def test_a_stranger_is_told_no_receipts(home: Home, gateway: Gateway) -> None:
     """A gateway that did not announce itself as ours hears only acks, also of what settles late."""
-    delivered = asyncio.Event()
-
-    async def answer(_: object) -> None:
-        await delivered.wait()
-
-    home.lamp.answer = answer
-    await home.registry.expose(ON.external_id, ["*"])
+    slow = await home.slow_lamp()
     done = asyncio.Event()
 
     async def plus(peer: Peer) -> None:
         await peer.welcome()
         await peer.accept()
         assert (await peer.ask(1, message(ON.external_id, 1)))["outcome"] == "accepted"
-        delivered.set()
+        slow.set()
         (row,) = await home.rows("SELECT id FROM events")
         await home.settled(row[0], "lamp", "delivered")
         assert (await peer.ask(2, message(PRESENCE.external_id, 1)))["status"] == 200

@@ -164,13 +164,7 @@ async def test_odd_welcome(home: Home, gateway: Gateway, told: str) -> None:
 async def test_odd_acks_of_receipts(home: Home, gateway: Gateway, ack: str) -> None:
     """A receipt may be answered by anything: events go on being taken."""
     scripted = Scripted(gateway)
-    slow = asyncio.Event()
-
-    async def answer(_: object) -> None:
-        await slow.wait()
-
-    home.lamp.answer = answer
-    await home.registry.expose(ON.external_id, ["*"])
+    slow = await home.slow_lamp()
     async with linked(home, gateway.url) as link:
         peer = await scripted.peer()
         assert (await peer.ask(1, message(ON.external_id, 1, "event-1")))["outcome"] == "accepted"
@@ -185,13 +179,7 @@ async def test_odd_acks_of_receipts(home: Home, gateway: Gateway, ack: str) -> N
 async def test_receipts_that_are_never_acked(home: Home, gateway: Gateway) -> None:
     """A gateway that acks no receipt is told one and waited for; its events are acked meanwhile."""
     scripted = Scripted(gateway)
-    slow = asyncio.Event()
-
-    async def answer(_: object) -> None:
-        await slow.wait()
-
-    home.lamp.answer = answer
-    await home.registry.expose(ON.external_id, ["*"])
+    slow = await home.slow_lamp()
     async with linked(home, gateway.url):
         peer = await scripted.peer()
         assert (await peer.ask(1, message(ON.external_id, 1, "event-1")))["outcome"] == "accepted"
