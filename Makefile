@@ -22,7 +22,7 @@ demo: $(VENV)
 	$(BIN)/gladys-companion demo
 
 test: $(VENV)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV) $(LINT)
 	$(BIN)/ruff check

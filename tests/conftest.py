@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from fnmatch import fnmatch
-from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests.dealing import Dealer
 from tests.needs import program
 
 pytest_plugins = ["tests.esphome", "tests.networks", "tests.npm_modules"]
@@ -27,27 +27,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             program(name)
 
 
-# These announce or look for devices by mDNS on the one loopback, and would hear each other.
-MDNS = (
-    "conformance/*",
-    "integration/test_d*",
-    "integration/test_network*",
-    "integration/test_s*",
-    "integration/test_w*",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together when several processes run them, and those of all files that use mDNS."""
-    for item in items:
-        name = item.path.relative_to(Path(__file__).parent).as_posix()
-        shared = any(fnmatch(name, pattern) for pattern in MDNS)
-        item.add_marker(pytest.mark.xdist_group("mDNS" if shared else name))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealer:  # noqa: ANN401 - of xdist, without a type
+    """Say what stays together where several processes run the tests."""
+    return Dealer(config, log)
 
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> None:
     """Log to where pytest shows it, without the pretty tracebacks that read source files while the loop waits."""
+    structlog.reset_defaults()  # a command that ran in this process may have silenced all but errors
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])
 

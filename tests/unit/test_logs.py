@@ -24,7 +24,6 @@ def untouched() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_no_secret_is_logged() -> None:
