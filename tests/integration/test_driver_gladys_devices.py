@@ -49,7 +49,7 @@ async def test_what_gladys_has_is_known_at_start(server: GladysServer, tmp_path:
         device = home.device(LAMP)
         assert device is not None
         assert (device.driver, device.name, device.address) == ("gladys_devices", "Lamp", "127.0.0.1")
-        assert home.seen(LAMP)[0] == "followed"
+        await home.until(lambda: home.seen(LAMP)[0] == "followed")
         assert home.hindrance() is None
 
 

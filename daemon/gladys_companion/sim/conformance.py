@@ -256,7 +256,8 @@ class DriverConformance:
                 seen.append((event.external_id, event.value))
             last = await rig.flood(FLOOD)
             told = 0
-            while told == 0 or last != seen[-1]:
+            # An early change may be as the last one is, so what else is wanted of a flood has to be there, too.
+            while told == 0 or last != seen[-1] or (isinstance(driver, Troubled) and not driver.trouble(rig.device.id)):
                 event = await anext(events)
                 seen.append((event.external_id, event.value))
                 told += 1
