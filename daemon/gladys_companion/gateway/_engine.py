@@ -8,20 +8,19 @@ https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol/v5-test-
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import engineio.exceptions
-import engineio.packet
 import msgspec
 import socketio
 import structlog
-from engineio.async_drivers.aiohttp import WebSocket
+from aiohttp import web
 from socketio import packet
 
+from gladys_companion.engine_io import Sessions, use_text
+from gladys_companion.gateway.bodies import read_body
 from gladys_companion.protocol.socketio import RESERVED
 
 __all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "Server", "engine"]
@@ -29,12 +28,8 @@ __all__ = ["MOST_MESSAGE", "PING_INTERVAL", "PING_TIMEOUT", "Clients", "Server",
 PING_INTERVAL = 10
 PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
-_MOST_PACKETS = 4 * 64  # in a post: a client that polls may ack a whole window at once
 _MOST_UNREAD = 16  # packets that a client has not read when what it says is read no further
-_MESSAGES = ("40", "41", "42", "43", "44", "45", "46")  # all of Engine.IO that holds something of Socket.IO
-_OTHERS = ("1", "2", "3", "5", "6")
-_NOOP = "6"
-_MOST_OTHER = 16  # characters: "2probe" is the longest that there is
+_BODY_WITHIN = 20.0  # seconds: whoever listens on TCP waits for less
 _OURS = "gladys_companion."
 
 _log = structlog.get_logger(__name__)
@@ -74,13 +69,6 @@ class _MalformedError(ValueError):
     """The peer sent what is no packet."""
 
 
-def _is_packet(frame: object) -> bool:
-    """Return whether python-engineio may see a frame: it takes anything else for JSON, however deep."""
-    if not isinstance(frame, str):
-        return False
-    return frame.startswith(_MESSAGES) or (frame.startswith(_OTHERS) and len(frame) <= _MOST_OTHER)
-
-
 class _TextPacket(packet.Packet):  # type: ignore[misc]  # python-socketio has no types
     """A packet that a client may send, without attachments."""
 
@@ -110,23 +98,10 @@ class _TextPacket(packet.Packet):  # type: ignore[misc]  # python-socketio has n
                 return False
 
 
-class _TextSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no types
-    """A websocket whose end is whatever is no packet of Engine.IO."""
-
-    async def wait(self) -> str:
-        frame = await super().wait()
-        if not _is_packet(frame):
-            raise OSError("this is no packet of Engine.IO")
-        return str(frame)
-
-
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
-    """One namespace, and an end to sessions that are over, or whose peer makes no sense, or does not read.
+    """One namespace, over sessions that end when they are over."""
 
-    ``cut`` ends a session and its connection, whether the peer listens or not.
-    """
-
-    cut: Callable[[str], Awaitable[None]]
+    sessions: Sessions
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
         if namespace not in {None, "/"}:
@@ -135,58 +110,24 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has
         elif self.manager.sid_from_eio_sid(eio_sid, "/") is None:  # else it has joined already
             await super()._handle_connect(eio_sid, namespace, data)
 
-    async def take(self, session: Any, body: bytes) -> bool:  # noqa: ANN401 - of engineio
-        """Take what was posted to a session; return whether it was packets: if not, the session is over.
-
-        In place of python-engineio's own way, which waits for ever where a packet is one that only servers send.
-        """
-        if not await self._reads(session):
-            return False
-        try:
-            frames = body.decode().split("\x1e")
-        except UnicodeDecodeError:
-            frames = []
-        if 0 < len(frames) <= _MOST_PACKETS and all(map(_is_packet, frames)):
-            try:
-                for frame in (one for one in frames if one[0] != _NOOP):
-                    await session.receive(engineio.packet.Packet(encoded_packet=frame))
-            except engineio.exceptions.EngineIOError:  # also where one of them ended the session
-                pass
-            else:
-                return True
-        await session.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
-        return False
-
-    async def _reads(self, session: Any) -> bool:  # noqa: ANN401 - of engineio
-        """Return whether a peer reads what it is told, in time; one that does not is cut."""
-        if session.queue.qsize() > _MOST_UNREAD:
-            try:
-                async with asyncio.timeout(self.eio.ping_timeout):
-                    await session.queue.join()
-            except TimeoutError:
-                await self.cut(session.sid)
-                return False
-        return True
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        self.sessions.opened(eio_sid, environ)
+        await super()._handle_eio_connect(eio_sid, environ)
 
     async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         socket = self.eio.sockets.get(eio_sid)
-        if socket is not None and socket.upgraded and not await self._reads(socket):
+        if socket is not None and socket.upgraded and not await self.sessions.reads(eio_sid):
             return
         try:
             if not data:
                 raise _MalformedError  # noqa: TRY301
             await super()._handle_eio_message(eio_sid, data)
         except _MalformedError:
-            if socket is not None:
-                await socket.close(wait=False, abort=True, reason=self.reason.TRANSPORT_ERROR)
+            await self.sessions.end(eio_sid)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         await super()._handle_eio_disconnect(eio_sid, reason)
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is not None:  # whoever waits for what it still has to send learns that nothing more comes
-            if not socket.upgraded:
-                socket.queue.put_nowait(engineio.packet.Packet(engineio.packet.NOOP))
-            socket.queue.put_nowait(None)
+        self.sessions.unlock(eio_sid)
 
 
 class Clients(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio has no types
@@ -210,8 +151,12 @@ class Clients(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         self._acked(sid, id, data if isinstance(data, list) else ())
 
 
-def engine(clients: Clients, ping_interval: float, ping_timeout: float) -> Server:
-    """Return a server with this client manager; it has no handlers yet. Both times are in seconds."""
+async def _body(request: web.BaseRequest) -> bytes:
+    return await read_body(request, MOST_MESSAGE, _BODY_WITHIN)
+
+
+def engine(clients: Clients, ping_interval: float, ping_timeout: float, upgrade_within: float) -> Server:
+    """Return a server with this client manager; it has no handlers yet. The times are in seconds."""
     quiet = _Quiet()
     server = Server(
         client_manager=clients,
@@ -229,5 +174,6 @@ def engine(clients: Clients, ping_interval: float, ping_timeout: float) -> Serve
         cors_allowed_origins=[],
         monitor_clients=False,
     )
-    server.eio._async = {**server.eio._async, "websocket": _TextSocket}  # noqa: SLF001 - it has no option for it
+    use_text(server.eio)
+    server.sessions = Sessions(server.eio, _body, unread=_MOST_UNREAD, upgrade_within=upgrade_within)
     return server

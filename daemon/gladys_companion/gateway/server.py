@@ -20,6 +20,7 @@ from msgspec import Struct
 from gladys_companion import systemd
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config, Gateway, address, complaints
+from gladys_companion.engine_io import UPGRADE_WITHIN
 from gladys_companion.errors import AddressInUse, ConfigError, StoreError
 from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT
 from gladys_companion.gateway.accounts import Accounts
@@ -30,7 +31,7 @@ from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
-from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, UPGRADE_WITHIN, Sockets
+from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
 from gladys_companion.unix_socket import listening as listening_at
 

@@ -7,28 +7,23 @@ messages go to the newest live socket of the home's primary instance, which only
 from __future__ import annotations
 
 import asyncio
-import time
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from gladys_companion.clock import Clock
-from gladys_companion.errors import AuthError, RequestError, StoreError
-from gladys_companion.gateway._engine import MOST_MESSAGE, PING_INTERVAL, PING_TIMEOUT, Clients, engine
+from gladys_companion.engine_io import UPGRADE_WITHIN
+from gladys_companion.errors import AuthError, StoreError
+from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
-from gladys_companion.gateway.bodies import read_body
 from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.storage import Storage
 from gladys_companion.protocol.open_api import COMPANION_VERSION
 
-__all__ = ["AUTHENTICATE_WITHIN", "UPGRADE_WITHIN", "Sockets"]
+__all__ = ["AUTHENTICATE_WITHIN", "Sockets"]
 
 AUTHENTICATE_WITHIN = 90.0
-UPGRADE_WITHIN = 10.0  # as with the official server
-POLL_EVERY = 0.1  # seconds, as there
-BODY_WITHIN = 20.0  # whoever listens on TCP waits for less
 
 _log = structlog.get_logger(__name__)
 
@@ -79,14 +74,8 @@ class Sockets:
         self._look_every = look_every
         self._goodbye = goodbye  # seconds that a socket has to close after it was told to
         self._clients = Clients(self._acked)
-        self._ping_timeout = ping_timeout
-        self._upgrade_within = upgrade_within
-        self._server = engine(self._clients, ping_interval, ping_timeout)
-        self._server.cut = self._cut
+        self._server = engine(self._clients, ping_interval, ping_timeout, upgrade_within)
         self._sockets: dict[str, HomeSocket] = {}  # by Socket.IO session, oldest authentication first
-        self._met: dict[str, float] = {}  # Engine.IO session -> when it was first seen here
-        self._leaving: dict[str, float] = {}  # Engine.IO session -> when it is cut
-        self._transports: dict[str, asyncio.BaseTransport | None] = {}
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
         self._server.on("instance-authentication", self._authentication)
@@ -100,48 +89,7 @@ class Sockets:
         Raises:
             RequestError: 400.
         """
-        if "transport" not in request.query or "j" in request.query or request.method not in {"GET", "POST"}:
-            raise _no_request()
-        session = self._server.eio.sockets.get(request.query.get("sid", ""))
-        if session is not None and (session.closed or session.closing):
-            raise _no_request()
-        if session is not None and "Upgrade" in request.headers:
-            return await self._upgrade(session, request)
-        if request.method == "POST":
-            return await self._post(session, request)
-        if session is not None and session.upgrading:
-            await asyncio.sleep(POLL_EVERY)  # it is answered by nothing, and the client asks again at once
-        response: web.StreamResponse = await self._server.handle_request(request)
-        if response.status == HTTPStatus.BAD_REQUEST:  # its own words repeat what was asked
-            raise _no_request()
-        return response
-
-    async def _post(self, session: Any, request: web.BaseRequest) -> web.StreamResponse:  # noqa: ANN401 - of engineio
-        """Take what a session that polls has to say."""
-        if session is None or not session.connected or session.upgraded:
-            raise _no_request()
-        body = await read_body(request, MOST_MESSAGE, BODY_WITHIN)
-        if not await self._server.take(session, body):
-            raise _no_request()
-        return web.Response(text="ok")
-
-    async def _upgrade(self, session: Any, request: web.BaseRequest) -> web.StreamResponse:  # noqa: ANN401 - of engineio
-        """Serve a session's websocket; the session goes on polling where that does not come to anything in time."""
-        if session.upgrading or session.upgraded:  # or two would share what is to be sent
-            raise _no_request()
-        transport = self._transports[session.sid] = request.transport
-
-        def give_up() -> None:
-            if not session.upgraded and isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
-
-        giving_up = asyncio.get_running_loop().call_later(self._upgrade_within, give_up)
-        try:
-            response: web.StreamResponse = await self._server.handle_request(request)
-        finally:
-            giving_up.cancel()
-            session.upgrading = False  # python-engineio leaves it where the websocket ends before its first word
-        return response
+        return await self._server.sessions.handle(request)
 
     def connected(self, home_id: str) -> bool:
         """Return whether the home's primary instance is connected."""
@@ -172,8 +120,7 @@ class Sockets:
         """Cut all sockets, so that their homes notice at once."""
         for socket in self._sockets.values():
             self._storage.seen(socket.instance_id)
-        for eio_sid in list(self._server.eio.sockets):
-            await self._cut(eio_sid)
+        await self._server.sessions.close()
 
     def _newest(self, home_id: str) -> HomeSocket | None:
         live = (
@@ -279,7 +226,7 @@ class Sockets:
         eio_sid = self._clients.eio_sid_from_sid(sid, "/")
         await self._server.disconnect(sid)
         if eio_sid is not None:
-            self._leaving.setdefault(eio_sid, time.monotonic() + self._goodbye)
+            self._server.sessions.leave_within(eio_sid, self._goodbye)
 
     async def _look(self) -> None:
         for sid in [socket.sid for socket in self._sockets.values() if socket.condemned]:
@@ -287,33 +234,5 @@ class Sockets:
         for socket in list(self._sockets.values()):
             if socket.told_primary not in {None, self._is_primary(socket)}:
                 await self._welcome(socket)
-        now = time.monotonic()
-        live = dict(self._server.eio.sockets)
-        tables: tuple[dict[str, Any], ...] = (self._met, self._leaving, self._transports)
-        for known in tables:
-            for eio_sid in known.keys() - live.keys():
-                del known[eio_sid]
-        authenticated = {self._clients.eio_sid_from_sid(sid, "/") for sid in self._sockets}
-        for eio_sid, socket in live.items():
-            since = self._met.setdefault(eio_sid, now)
-            nobody = eio_sid not in authenticated and now - since > self._authenticate_within
-            silent = socket.last_ping and time.time() - socket.last_ping > self._ping_timeout
-            if nobody or silent or now > self._leaving.get(eio_sid, now):
-                await self._cut(eio_sid)
-
-    async def _cut(self, eio_sid: str) -> None:
-        """End a session and its connection, whether the peer listens or not."""
-        socket = self._server.eio.sockets.pop(eio_sid, None)
-        opened_by = self._server.environ.get(eio_sid, {}).get("aiohttp.request")
-        transports = [self._transports.pop(eio_sid, None)]
-        if opened_by is not None and "Upgrade" in opened_by.headers:  # one that polls may share its connection
-            transports.append(opened_by.transport)
-        if socket is not None:
-            await socket.close(wait=False, abort=True, reason=self._server.reason.PING_TIMEOUT)
-        for transport in transports:
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
-
-
-def _no_request() -> RequestError:
-    return RequestError(400, "BAD_REQUEST", "This is no request of Engine.IO 4, or its session has ended.")
+        known = {self._clients.eio_sid_from_sid(sid, "/") for sid in self._sockets}
+        await self._server.sessions.look(known, self._authenticate_within)
