@@ -7,7 +7,9 @@ with the official server. Source: https://socket.io/docs/v4/engine-io-protocol/ 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Container
 from http import HTTPStatus
 from typing import Any
@@ -15,13 +17,15 @@ from typing import Any
 import engineio
 import engineio.exceptions
 import engineio.packet
+import structlog
 from aiohttp import web
 from engineio.async_drivers.aiohttp import WebSocket
 
 from gladys_companion.errors import RequestError
 
-__all__ = ["UPGRADE_WITHIN", "Sessions", "use_text"]
+__all__ = ["SOCKET_PATH", "UPGRADE_WITHIN", "Quiet", "Sessions", "use_text"]
 
+SOCKET_PATH = "/socket.io/"
 UPGRADE_WITHIN = 10.0  # as with the official server
 _POLL_EVERY = 0.1  # seconds, as there
 _MOST_PACKETS = 4 * 64  # in a post: a client that polls may ack a whole window at once
@@ -30,12 +34,39 @@ _OTHERS = ("1", "2", "3", "5", "6")
 _NOOP = "6"
 _MOST_OTHER = 16  # characters: "2probe" is the longest that there is
 
+_log = structlog.get_logger(__name__)
+
 
 def _is_packet(frame: object) -> bool:
     """Return whether python-engineio may see a frame: it takes anything else for JSON, however deep."""
     if not isinstance(frame, str):
         return False
     return frame.startswith(_MESSAGES) or (frame.startswith(_OTHERS) and len(frame) <= _MOST_OTHER)
+
+
+class Quiet:
+    """A logger for these libraries that says nothing of what peers do wrong, and tells our own errors as ``event``.
+
+    They go on as if such an error had not been. ``but`` is a module of ours whose errors are about peers.
+    """
+
+    def __init__(self, event: str, but: str = "") -> None:
+        self._event = event
+        self._but = but
+
+    def info(self, *_: object) -> None:
+        """Say nothing."""
+
+    warning = info
+    error = info
+
+    def exception(self, *_: object) -> None:
+        """Tell of an error that came out of our handlers."""
+        error = sys.exc_info()[1]
+        steps = traceback.walk_tb(error.__traceback__ if error else None)
+        modules = {frame.f_globals.get("__name__", "") for frame, _line in steps}
+        if any(module.startswith("gladys_companion.") for module in modules - {__name__, self._but}):
+            _log.error(self._event, exc_info=error)
 
 
 class _TextSocket(WebSocket):  # type: ignore[misc]  # python-engineio has no types

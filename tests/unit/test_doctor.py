@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Config, Discovery, SignalOptions
 from gladys_companion.web.doctor import examine
-from gladys_companion.web.views import Check, Counts, LinkStatus, MdnsStatus, PluginStatus, Status
+from gladys_companion.web.vitals import Check, Counts, LinkStatus, MdnsStatus, PluginStatus, Status
 
 NOW = 1_800_000_000.0
 COUNTS = Counts(devices=1, features=3, aliases=0, events=7, unbound=0, pending=0)
@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 11
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 12
     assert "for 2 hours" in found(WELL, "gateway").says
 
 

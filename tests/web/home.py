@@ -18,7 +18,8 @@ from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
 from gladys_companion.web.service import Service
-from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, Vitals
+from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["QuietHost", "home_config", "open_home"]
 

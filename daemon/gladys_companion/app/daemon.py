@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Any
 
 from aiohttp import ClientSession
 
@@ -11,6 +12,7 @@ from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery import Discovery, Mdns, Seen
 from gladys_companion.errors import Unavailable
+from gladys_companion.inline import Inline, Relay
 from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
@@ -21,7 +23,8 @@ from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
 from gladys_companion.web.service import paired
-from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, PluginStatus, Vitals
+from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.vitals import InlineStatus, LinkStatus, MdnsStatus, PluginStatus, Vitals
 
 __all__ = ["Daemon"]
 
@@ -56,6 +59,7 @@ class Daemon:
         self.local: tuple[str, int] | None = None
         self.pairing: Pairing | None = None
         self.link: Link | None = None
+        self.inline: Inline | None = None
         self._secrets = StoredSecrets(store, "link")
         self._repaired = asyncio.Event()
         self._linked = asyncio.Event()
@@ -79,12 +83,20 @@ class Daemon:
                 since=link.since,
                 reason=link.reason,
                 clock_offset=link.clock_offset,
+                primary=link.primary,
+                instance=self.pairing.instance_id,
             )
         records = tuple(
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))
             for one in (*self.plugins.values(), *(one for one in self.targets.values() if one.status != "open"))
         )
-        return Vitals(link=state, mdns=self._mdns_status(), plugins=records, troubles=self._troubles())
+        return Vitals(
+            link=state,
+            mdns=self._mdns_status(),
+            inline=self._inline_status(),
+            plugins=records,
+            troubles=self._troubles(),
+        )
 
     def _troubles(self) -> tuple[str, ...]:
         """Return a sentence for each device that can not be used, known or only announced, but for those away."""
@@ -99,6 +111,20 @@ class Daemon:
         return tuple(
             f"{next(iter(some))}: {says}" if len(some) == 1 else f"{len(some)} devices: {says}"
             for says, some in names.items()
+        )
+
+    def _inline_status(self) -> InlineStatus | None:
+        if self.inline is None:
+            return None
+        link = self.inline.link.state if self.inline.link is not None else None
+        return InlineStatus(
+            state=link.state if link is not None else "unknown",
+            gladys=self.inline.relay.connected,
+            listen=self.config.inline.listen,
+            upstream=self.config.inline.upstream,
+            since=link.since if link is not None else None,
+            reason=link.reason if link is not None else None,
+            dropped=self.inline.relay.dropped,
         )
 
     def _mdns_status(self) -> MdnsStatus:
@@ -187,22 +213,28 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 running = None
                 if self.pairing is not None:
-                    self.link = Link(
-                        self.pairing,
-                        self.intake,
-                        options=self.config.link,
-                        http=self._http,
-                        context=self._context,
-                        time_to_live=self.config.commands.time_to_live,
-                        clock=self.clock,
-                        told_time=self.presence.time.set,
-                        reply=self.presence.reply,
-                    )
+                    self.link = self._made(self.pairing, told_time=self.presence.time.set, reply=self.presence.reply)
                     running = group.create_task(self.link.run(), name="link")
                 self._linked.set()
                 await self._repaired.wait()
                 if running is not None:
                     running.cancel()
+
+    def inline_link(self, pairing: Pairing, relay: Relay) -> Link:
+        """Return the connection to Gladys Plus in Gladys' name; ``inline.MakeLink``."""
+        return self._made(pairing, passing=relay)
+
+    def _made(self, pairing: Pairing, **more: Any) -> Link:
+        return Link(
+            pairing,
+            self.intake,
+            options=self.config.link,
+            http=self._http,
+            context=self._context,
+            time_to_live=self.config.commands.time_to_live,
+            clock=self.clock,
+            **more,
+        )
 
     async def attempted(self) -> None:
         """Return when the link's first attempt ended, or at once when there is nothing to attempt."""

@@ -45,6 +45,8 @@ async def run_parts(daemon: Daemon, http: ClientSession, wakers: list[Callable[[
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_tidy(daemon.store, config.retention, tidy, daemon.clock), name="tidy")
             group.create_task(daemon.keep_link(), name="link")
+            if daemon.inline is not None:
+                group.create_task(daemon.inline.run(), name="inline")
             await _run_plugins(daemon, http, wakers, scheduler)
 
 

@@ -18,6 +18,7 @@ from gladys_companion.app.parts import run_parts
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
 from gladys_companion.errors import StoreError
+from gladys_companion.inline import open_inline
 from gladys_companion.intake import Intake
 from gladys_companion.link import tls_context
 from gladys_companion.presence.service import PresenceService
@@ -88,6 +89,8 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             clock=clock,
             started_at=clock.now(),
         )
+        if config.inline.enabled:
+            daemon.inline = await enter(open_inline(config.inline, context, daemon.inline_link))
         await enter(open_socket(service, socket_path(config)))
         daemon.local = await enter(open_local(service))
         async with asyncio.TaskGroup() as group:

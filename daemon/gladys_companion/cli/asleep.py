@@ -27,7 +27,8 @@ from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import Store, open_store
 from gladys_companion.web.server import open_socket
 from gladys_companion.web.service import Service, paired
-from gladys_companion.web.views import LinkStatus, MdnsStatus, Pair, Paired, Vitals
+from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["open_asleep"]
 

@@ -20,7 +20,7 @@ from gladys_companion.config import DEFAULT_PATH, Config
 from gladys_companion.errors import CompanionError, ConfigError
 from gladys_companion.store.backup import check
 from gladys_companion.web import database_path, socket_path
-from gladys_companion.web.views import Check
+from gladys_companion.web.vitals import Check
 
 __all__ = ["doctor"]
 

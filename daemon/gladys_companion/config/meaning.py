@@ -6,10 +6,10 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gladys_companion.config.options import Config, Gateway, Gladys, SignalOptions, address, is_loopback
+from gladys_companion.config.options import Config, Gateway, Gladys, Inline, SignalOptions, address, is_loopback
 
 __all__ = ["complaints", "complaints_of_signals"]
 
@@ -34,6 +34,7 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     elif not is_loopback(host):
         sentence = f"{host} can be reached by other machines, and the local API has no password yet. "
         yield "local.listen", sentence + "Use 127.0.0.1, and an SSH tunnel to look at it from elsewhere."
+    yield from _about_inline(config.inline)
     if config.mqtt.password_file and not config.mqtt.username:
         yield "mqtt.password_file", "it needs username beside it."
     if config.mqtt.ca_certificate and not config.mqtt.tls:
@@ -41,6 +42,34 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     yield from _complaints_of_gladys(config.gladys)
     yield from _about_people(config)
     yield from _about_gateway(config.gateway)
+
+
+def _about_inline(inline: Inline) -> Iterator[tuple[str, str]]:
+    host, wrong = _listens(inline.listen)
+    if host is None:
+        yield "inline.listen", wrong
+    elif not is_loopback(host):
+        sentence = f"{host} can be reached by other machines, and Gladys' token would travel in the clear. "
+        yield (
+            "inline.listen",
+            sentence + "Use 127.0.0.1: Gladys runs on this machine, or its container on the host's network.",
+        )
+    parts = _parts(inline.upstream)
+    if parts is None or "@" in inline.upstream or parts.path.strip("/") or parts.query or parts.fragment:
+        sentence = f"{inline.upstream!r} is not the address of a gateway, such as 'https://api.gladysgateway.com'."
+        yield "inline.upstream", sentence
+    elif parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        yield "inline.upstream", "it must begin with https://, or all that passes could be read on its way."
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of an address of the web; None when it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
 def _about_people(config: Config) -> Iterator[tuple[str, str]]:
@@ -91,14 +120,10 @@ def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:
         yield "gladys.api_key_file", "it needs url beside it."
     if not gladys.url:
         return
-    try:
-        parts = urlsplit(gladys.url)
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
+    parts = _parts(gladys.url)
     if "@" in gladys.url:
         yield "gladys.url", "it holds a user name or password: leave them out, Gladys wants the API key only."
-    elif parts.scheme not in {"http", "https"} or not parts.hostname:
+    elif parts is None:
         yield "gladys.url", f"{gladys.url!r} is not the address of a Gladys, such as 'http://127.0.0.1'."
     elif parts.query or parts.fragment:
         yield "gladys.url", f"{gladys.url!r} is more than an address: leave out what follows the host, or its path."

@@ -14,6 +14,7 @@ __all__ = [
     "Discovery",
     "Gateway",
     "Gladys",
+    "Inline",
     "Link",
     "Local",
     "Mqtt",
@@ -43,6 +44,14 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settle_within: Annotated[float, Meta(ge=0, le=30)] = 1.0
     backoff_most_own: Seconds = 5.0
     backoff_most_plus: Seconds = 30.0
+
+
+class Inline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Between Gladys and Gladys Plus: Gladys connects to ``listen``, and the companion to ``upstream``."""
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:8481"
+    upstream: str = "https://api.gladysgateway.com"
 
 
 class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,6 +200,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     runtime_directory: str = "/run/gladys-companion"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     link: Link = Link()
+    inline: Inline = Inline()
     local: Local = Local()
     discovery: Discovery = Discovery()
     commands: Commands = Commands()

@@ -8,18 +8,15 @@ https://github.com/socketio/socket.io/tree/main/docs/socket.io-protocol/v5-test-
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import socketio
-import structlog
 from aiohttp import web
 from socketio import packet
 
-from gladys_companion.engine_io import Sessions, use_text
+from gladys_companion.engine_io import Quiet, Sessions, use_text
 from gladys_companion.gateway.bodies import read_body
 from gladys_companion.protocol.socketio import RESERVED
 
@@ -30,9 +27,6 @@ PING_TIMEOUT = 10
 MOST_MESSAGE = 1_000_000  # bytes; acks and receipts are small
 _MOST_UNREAD = 16  # packets that a client has not read when what it says is read no further
 _BODY_WITHIN = 20.0  # seconds: whoever listens on TCP waits for less
-_OURS = "gladys_companion."
-
-_log = structlog.get_logger(__name__)
 
 
 class _Json:
@@ -45,24 +39,6 @@ class _Json:
     @staticmethod
     def loads(text: str | bytes, **_: object) -> Any:  # noqa: ANN401 - JSON
         return msgspec.json.decode(text)
-
-
-class _Quiet:
-    """A logger that says nothing of what peers do wrong, and tells our own errors."""
-
-    def info(self, *_: object) -> None:
-        """Say nothing."""
-
-    warning = info
-    error = info
-
-    def exception(self, *_: object) -> None:
-        """Tell of an error that came out of our handlers: python-socketio goes on as if it had not been."""
-        error = sys.exc_info()[1]
-        steps = traceback.walk_tb(error.__traceback__ if error else None)
-        modules = {frame.f_globals.get("__name__", "") for frame, _line in steps}
-        if any(module.startswith(_OURS) and module != __name__ for module in modules):
-            _log.error("gateway.socket_failed", exc_info=error)
 
 
 class _MalformedError(ValueError):
@@ -157,7 +133,7 @@ async def _body(request: web.BaseRequest) -> bytes:
 
 def engine(clients: Clients, ping_interval: float, ping_timeout: float, upgrade_within: float) -> Server:
     """Return a server with this client manager; it has no handlers yet. The times are in seconds."""
-    quiet = _Quiet()
+    quiet = Quiet("gateway.socket_failed", but=__name__)
     server = Server(
         client_manager=clients,
         async_mode="aiohttp",

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from gladys_companion.clock import Clock
 from gladys_companion.config import Gateway
+from gladys_companion.engine_io import SOCKET_PATH
 from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway import openapi
 from gladys_companion.gateway.limits import Limit, networks, sender_of
@@ -24,8 +25,6 @@ from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many, track
 from gladys_companion.gateway.sockets import Sockets
 
 __all__ = ["Front", "Server"]
-
-SOCKET_PATH = "/socket.io/"
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,1 +1,6 @@
 """Between Gladys and Gladys Plus: what passes through the companion unchanged, and what is taken on the way."""
+
+from gladys_companion.inline.relay import Relay
+from gladys_companion.inline.run import Inline, open_inline
+
+__all__ = ["Inline", "Relay", "open_inline"]

@@ -20,12 +20,13 @@ class Acks(Generic[T]):
     Args:
         most: how many may be under way at once.
         within: seconds that an answer may take.
+        first: the first number.
     """
 
-    def __init__(self, most: int, within: float) -> None:
+    def __init__(self, most: int, within: float, first: int = 0) -> None:
         self._most = most
         self._within = within
-        self._next = 0
+        self._next = first
         self._asked: OrderedDict[int, tuple[float, T]] = OrderedDict()  # the oldest first
 
     def __len__(self) -> int:

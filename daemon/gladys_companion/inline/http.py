@@ -15,9 +15,10 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from multidict import CIMultiDict
 from yarl import URL
 
+from gladys_companion.errors import RequestError
 from gladys_companion.inline.token import SeenToken
 
-__all__ = ["PassThrough", "passing_session"]
+__all__ = ["PassThrough", "passing_session", "refusal"]
 
 # A body may take hours; what counts is that something moves, or that the upstream thinks for no longer than this.
 TIMES = ClientTimeout(total=None, sock_connect=10, sock_read=600)
@@ -54,7 +55,7 @@ def passing_session(context: SSLContext) -> ClientSession:
 
 
 class PassThrough:
-    """Answers each request as the upstream does.
+    """Answers each request as the upstream does. ``failed`` says whether the last one found no upstream.
 
     Args:
         upstream: its address, without a path.
@@ -66,6 +67,7 @@ class PassThrough:
         self._upstream = upstream
         self._http = http
         self._token = token
+        self.failed = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Pass one request on and stream the answer back.
@@ -75,7 +77,7 @@ class PassThrough:
         """
         target = request.raw_path
         if not target.startswith("/"):
-            return _error(400, "BAD_REQUEST", "A path must begin with a slash.")
+            return refusal(RequestError(400, "BAD_REQUEST", "A path must begin with a slash."))
         answer = web.StreamResponse()
         try:
             async with self._http.request(
@@ -85,6 +87,7 @@ class PassThrough:
                 data=_body(request) if request.body_exists else None,
                 allow_redirects=False,
             ) as told:
+                self.failed = False
                 self._see(request, told.status)
                 answer = _begun(told)
                 await answer.prepare(request)
@@ -95,7 +98,9 @@ class PassThrough:
         except (ClientError, TimeoutError) as error:
             log.warning("the upstream failed", upstream=self._upstream, reason=str(error) or "it did not answer")
             if not answer.prepared:
-                return _error(502, "UPSTREAM_UNREACHABLE", f"{self._upstream} can not be reached. Try again later.")
+                self.failed = True
+                sentence = f"{self._upstream} can not be reached. Try again later."
+                return refusal(RequestError(502, "UPSTREAM_UNREACHABLE", sentence))
             if request.transport is not None:
                 request.transport.abort()
         return answer
@@ -128,6 +133,6 @@ def _begun(told: ClientResponse) -> web.StreamResponse:
     return answer
 
 
-def _error(status: int, code: str, sentence: str) -> web.Response:
-    body = {"status": status, "error_code": code, "error_message": sentence}
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+def refusal(error: RequestError) -> web.Response:
+    """Return the answer that says so, as Gladys Plus words it."""
+    return web.Response(status=error.status, body=msgspec.json.encode(error.body()), content_type="application/json")

@@ -24,7 +24,7 @@ from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.errors import AuthError, ConfigError, ProtocolError, Unavailable
 from gladys_companion.intake import Intake
 from gladys_companion.link.pairing import Pairing, members, plainly
-from gladys_companion.link.session import Reply, Session, leave, no_reply
+from gladys_companion.link.session import Passing, Reply, Session, leave, no_reply
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.protocol.open_api import DEFAULT_TTL
 
@@ -36,6 +36,7 @@ ANSWER_WITHIN = ClientTimeout(total=10, sock_connect=3)
 TOKEN_LASTS = 50 * 60.0  # it is valid for an hour
 MOST_FRAME = 26_214_400  # bytes, as the gateway announces
 MOST_FRAMES_WAITING = 16
+MOST_PASSING_WAITING = 1
 YEAR_3000 = 32_503_680_000.0
 
 log = structlog.get_logger(__name__)
@@ -94,6 +95,7 @@ class Link:
         delays: seconds to wait, as ``backoff.delay`` says them.
         told_time: called with the gateway's time, seconds since the epoch, whenever it tells it.
         reply: returns what the app that sent an event is told in return.
+        passing: takes what is not for us, where somebody else's traffic shares the connection.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a link, each named at its call
@@ -109,6 +111,7 @@ class Link:
         delays: Callable[[int, float, float], float] = delay,
         told_time: Callable[[float], None] = _nobody,
         reply: Reply = no_reply,
+        passing: Passing | None = None,
     ) -> None:
         self._pairing = pairing
         self._intake = intake
@@ -120,6 +123,7 @@ class Link:
         self._delays = delays
         self._told_time = told_time
         self._reply = reply
+        self._passing = passing
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
         self._speaks_ours = False
@@ -206,7 +210,8 @@ class Link:
             open_timeout=OPEN_WITHIN,
             close_timeout=1,
             max_size=MOST_FRAME,
-            max_queue=MOST_FRAMES_WAITING,  # they wait only while what we answer does
+            # They wait only while what we answer does, and one that passes on may be large.
+            max_queue=MOST_FRAMES_WAITING if self._passing is None else MOST_PASSING_WAITING,
         )
         try:
             socket = await opening
@@ -282,7 +287,10 @@ class Link:
             malformed=self._malformed,
             welcomed=self._welcomed,
             reply=self._reply,
+            passing=self._passing,
         )
+        if self._passing is not None:
+            self._passing.up(socket.send)
         try:
             async with asyncio.TaskGroup() as group:
                 teller = group.create_task(session.tell(), name="link receipts") if self._speaks_ours else None
@@ -295,6 +303,9 @@ class Link:
                     teller.cancel()
         except* (ConnectionClosed, TimeoutError, ProtocolError, Unavailable) as errors:
             raise _first(errors) from None
+        finally:
+            if self._passing is not None:
+                self._passing.down()
 
     def _malformed(self) -> None:
         self.state = msgspec.structs.replace(self.state, malformed=self.state.malformed + 1)

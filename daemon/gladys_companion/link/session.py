@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import Protocol
 
 import structlog
 from msgspec import Raw
@@ -21,7 +22,7 @@ from gladys_companion.model import Event
 from gladys_companion.protocol import open_api, socketio
 from gladys_companion.store.writer import Chain
 
-__all__ = ["Reply", "Session", "leave", "no_reply"]
+__all__ = ["Passing", "Reply", "Session", "leave", "no_reply"]
 
 Reply = Callable[[Event], Awaitable[bytes | None]]
 
@@ -33,8 +34,32 @@ LEAVE_WITHIN = 2.0
 TELL_WITHIN = 10.0
 STORE_RETRY = 5.0
 TRY_AGAIN = 503
+UNSUPPORTED = "UNSUPPORTED_ACTION"
 
 log = structlog.get_logger(__name__)
+
+
+class Passing(Protocol):
+    """Where the frames go that are not for us, while somebody else's traffic shares the connection."""
+
+    def up(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """The connection is there: by ``send``, frames go to the gateway, which may hold the sender up.
+
+        ``send`` raises ``ConnectionClosed`` of websockets once it has ended.
+        """
+
+    def down(self) -> None:
+        """It has ended."""
+
+    async def take(self, frame: str) -> bool:
+        """Take a frame that the gateway sent; return whether it is not for us.
+
+        Raises:
+            ProtocolError: it is malformed; ``data.get("ack_id")`` says to whom that can be told.
+        """
+
+    async def pass_on(self, frame: str) -> None:
+        """Take an ``open-api-message`` of a kind that is unknown here."""
 
 
 async def leave(socket: ClientConnection, code: int = 1000, reason: str = "") -> None:
@@ -57,9 +82,10 @@ class Session:
 
     ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself, and
     ``reply`` returns the JSON array that the app which sent an event is to be told beside its receipt, or None.
+    With ``passing``, what is not for us goes there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a session, each named at its call
         self,
         socket: ClientConnection,
         intake: Intake,
@@ -69,6 +95,7 @@ class Session:
         malformed: Callable[[], None],
         welcomed: Callable[[tuple[Raw, ...]], object],
         reply: Reply,
+        passing: Passing | None = None,
     ) -> None:
         self._socket = socket
         self._intake = intake
@@ -77,6 +104,7 @@ class Session:
         self._malformed = malformed
         self._welcomed = welcomed
         self._reply = reply
+        self._passing = passing
         self._under_way = 0
         self._bytes_under_way = 0
         self._ended = asyncio.Event()
@@ -88,6 +116,8 @@ class Session:
     async def take(self, frame: str | bytes, group: asyncio.TaskGroup) -> None:
         """Do what one frame asks for; events are begun in order, and end in tasks of the group."""
         try:
+            if self._passing is not None and isinstance(frame, str) and await self._passing.take(frame):
+                return
             packet = socketio.decode(frame)
         except ProtocolError as error:
             self._malformed()
@@ -96,7 +126,7 @@ class Session:
             return
         match packet:
             case socketio.ServerEvent(name="open-api-message"):
-                event = await self._read(packet)
+                event = await self._read(packet, frame)
                 if event is None:
                     return
                 await self._make_room(len(frame))
@@ -109,7 +139,7 @@ class Session:
             case socketio.ServerEvent(name="instance-authenticated"):
                 self._welcomed(packet.args)
             case socketio.ServerEvent():
-                await self._nack(packet.ack_id, 501, "UNSUPPORTED_ACTION", "This home does not know such a message.")
+                await self._nack(packet.ack_id, 501, UNSUPPORTED, "This home does not know such a message.")
             case socketio.Disconnected() | socketio.Closed():
                 self.open = False
 
@@ -133,8 +163,8 @@ class Session:
         self._under_way += 1
         self._bytes_under_way += size
 
-    async def _read(self, packet: socketio.ServerEvent) -> Event | None:
-        """Return the event of a message; None when it was refused."""
+    async def _read(self, packet: socketio.ServerEvent, frame: str | bytes) -> Event | None:
+        """Return the event of a message; None when it was refused, or is somebody else's."""
         clock = self._clock
         try:
             if not packet.args:
@@ -148,7 +178,9 @@ class Session:
                 time_to_live=self._time_to_live,
             )
         except RequestError as error:
-            if packet.ack_id is not None:
+            if self._passing is not None and isinstance(frame, str) and error.code == UNSUPPORTED:
+                await self._passing.pass_on(frame)
+            elif packet.ack_id is not None:
                 await self._socket.send(socketio.ack(packet.ack_id, error.body()))
         except ProtocolError as error:
             self._malformed()

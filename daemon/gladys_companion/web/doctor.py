@@ -9,13 +9,14 @@ from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery.hints import KINDS
 from gladys_companion.resolve import GLADYS_API
-from gladys_companion.web.views import Check, Counts, Status
+from gladys_companion.web.vitals import Check, Counts, Status
 
 __all__ = [
     "check_clock",
     "check_devices",
     "check_drivers",
     "check_gladys",
+    "check_inline",
     "check_link",
     "check_mdns",
     "check_people",
@@ -39,6 +40,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_clock,
         check_mdns,
         check_link,
+        check_inline,
         check_gladys,
         check_plugins,
         check_devices,
@@ -108,6 +110,9 @@ def check_mdns(status: Status, config: Config, _: float) -> Check:
 def check_link(status: Status, _: Config, now: float) -> Check:
     """The gateway is connected."""
     link = status.link
+    if link.state == "unpaired" and status.inline is not None:
+        says = "This home is paired with no gateway of its own: what phones send comes by Gladys Plus."
+        return Check(name="gateway", state="ok", says=says)
     if link.state == "unpaired":
         todo = "On the gateway: `gladys-companion gateway home pair-code HOME`; here: `gladys-companion pair URL`."
         return Check(name="gateway", state="fail", says="This home is not paired with a gateway.", todo=todo)
@@ -129,6 +134,29 @@ def check_link(status: Status, _: Config, now: float) -> Check:
         says=f"Not connected{f' to {link.url}' if str(link.url) not in reason else ''}.{reason}",
         todo=todo,
     )
+
+
+def check_inline(status: Status, _: Config, now: float) -> Check:
+    """Gladys and Gladys Plus are connected to each other."""
+    inline = status.inline
+    if inline is None:
+        return Check(name="plus", state="ok", says="In-line mode is off: the companion is not between Gladys and Plus.")
+    if inline.state == "parked":
+        says = f"{inline.upstream} refuses Gladys' token. {inline.reason or ''}".strip()
+        todo = "Connect Gladys to Gladys Plus again, in its settings."
+        return Check(name="plus", state="fail", says=says, todo=todo)
+    if not inline.gladys:
+        says = f"Gladys is not connected to {inline.listen}."
+        if inline.state == "connected":
+            says += " What phones send by Gladys Plus is taken, and waits for it."
+        todo = f"Start Gladys, with GLADYS_GATEWAY_SERVER_URL=http://{inline.listen}."
+        return Check(name="plus", state="warn", says=says, todo=todo)
+    if inline.state == "connected":
+        since = f" for {_duration(now - inline.since)}" if inline.since is not None else ""
+        return Check(name="plus", state="ok", says=f"Gladys is connected, and {inline.upstream}{since}.")
+    todo = "It goes on trying by itself. Check this machine's internet connection."
+    says = f"Gladys is connected, and {inline.upstream} is not. {inline.reason or ''}".strip()
+    return Check(name="plus", state="warn", says=says, todo=todo)
 
 
 def check_gladys(status: Status, _: Config, __: float) -> Check:

@@ -7,7 +7,8 @@ from typing import Protocol
 from gladys_companion.discovery import Seen
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Trouble, Wanted
-from gladys_companion.web.views import Pair, Paired, Vitals
+from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.vitals import Vitals
 
 __all__ = ["Host"]
 

@@ -12,7 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from gladys_companion.web.routes import SERVICE
-from gladys_companion.web.views import Check, DeviceView, FeatureView, Status
+from gladys_companion.web.views import DeviceView, FeatureView
+from gladys_companion.web.vitals import Check, Status
 
 __all__ = ["render", "serve"]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.model import Receipt
-from gladys_companion.web import views
+from gladys_companion.web import views, vitals
 from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.device_routes import DEVICE_ROUTES
 from gladys_companion.web.gladys_routes import GLADYS_ROUTES
@@ -120,13 +120,13 @@ _LIST_QUERY = {
 }
 
 ROUTES: tuple[Route, ...] = (
-    route("GET", "/api/status", _status, summary="How it goes", answer=views.Status, reads=True),
+    route("GET", "/api/status", _status, summary="How it goes", answer=vitals.Status, reads=True),
     route(
         "GET",
         "/api/doctor",
         _doctor,
         summary="What is well, what is not, what to do",
-        answer=tuple[views.Check, ...],
+        answer=tuple[vitals.Check, ...],
         reads=True,
     ),
     route(

@@ -30,19 +30,8 @@ from gladys_companion.store.writer import Store
 from gladys_companion.web import doctor
 from gladys_companion.web.follow import follow
 from gladys_companion.web.host import Host
-from gladys_companion.web.views import (
-    AddDevice,
-    AliasView,
-    Check,
-    Counts,
-    DeviceView,
-    Expose,
-    Exposed,
-    FeatureView,
-    Paired,
-    SetValue,
-    Status,
-)
+from gladys_companion.web.views import AddDevice, AliasView, DeviceView, Expose, Exposed, FeatureView, Paired, SetValue
+from gladys_companion.web.vitals import Check, Counts, Status
 
 __all__ = ["VERSION", "Service"]
 

@@ -5,7 +5,7 @@ Times are seconds since the epoch. The OpenAPI document is made from these types
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -16,119 +16,25 @@ __all__ = [
     "AddDevice",
     "AddFeature",
     "AliasView",
-    "Check",
-    "Counts",
     "DeviceView",
     "EventView",
     "Expose",
     "Exposed",
     "FeatureView",
     "Hop",
-    "LinkStatus",
     "MakeAlias",
-    "MdnsStatus",
     "Pair",
     "Paired",
-    "PluginStatus",
     "Rename",
     "SetValue",
     "Share",
     "Shared",
-    "Status",
     "TraceView",
     "Unpaired",
-    "Vitals",
 ]
 
 Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-class LinkStatus(Struct, frozen=True, kw_only=True):
-    """The link to the gateway. ``waiting``: between two attempts; ``parked``: refused, and only the user can help.
-
-    ``primary`` is false while the home's messages go to another instance than this one (``instance``).
-    ``clock_offset`` is by how many seconds the gateway's clock is ahead of ours, as measured at the last connect.
-    """
-
-    state: Literal["unpaired", "connecting", "connected", "waiting", "parked"]
-    url: str | None = None
-    home: str | None = None
-    since: float | None = None
-    reason: str | None = None
-    clock_offset: float | None = None
-    primary: bool = True
-    instance: str | None = None
-
-
-class MdnsStatus(Struct, frozen=True, kw_only=True):
-    """Discovery. ``gladys`` is where a Gladys was found on the network.
-
-    ``unused`` counts what is announced of kinds whose driver is not switched on, by the driver's name.
-    """
-
-    state: Literal["running", "off", "failed"]
-    services: int = 0
-    gladys: str | None = None
-    reason: str | None = None
-    unused: dict[str, int] = {}
-
-
-class PluginStatus(Struct, frozen=True, kw_only=True):
-    """One configured plug-in; when all is well ``status`` is ``open`` and there is no ``reason``."""
-
-    name: str
-    group: str
-    status: str
-    reason: str | None = None
-
-
-class Vitals(Struct, frozen=True, kw_only=True):
-    """How the parts are that only the composition knows. ``troubles``: a sentence for each device out of reach."""
-
-    link: LinkStatus
-    mdns: MdnsStatus
-    plugins: tuple[PluginStatus, ...] = ()
-    troubles: tuple[str, ...] = ()
-
-
-class Counts(Struct, frozen=True, kw_only=True):
-    """How much is in the database. ``signals`` are names of signals that came and of which nothing is said."""
-
-    devices: int
-    features: int
-    aliases: int
-    events: int
-    unbound: int
-    pending: int
-    newest_at: float | None = None
-    signals: tuple[str, ...] = ()
-
-
-class Status(Vitals, frozen=True, kw_only=True):
-    """The whole of ``GET /api/status``. ``store`` is None, or why the database can not be used right now.
-
-    ``kept``: how many messages of which phone can not be used yet, and why (``sealed``, ``nobody``). ``advice``: what
-    is to be done for Gladys to be told of people.
-    """
-
-    running: bool
-    version: str
-    pid: int
-    started_at: float
-    counts: Counts | None = None
-    store: str | None = None
-    kept: dict[str, dict[str, int]] = {}
-    advice: tuple[str, ...] = ()
-
-
-class Check(Struct, frozen=True, kw_only=True):
-    """One finding of ``doctor``; ``todo`` is empty when there is nothing to do."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    says: str
-    todo: str = ""
 
 
 class FeatureView(Struct, frozen=True, kw_only=True):
