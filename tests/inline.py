@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gladys_companion import config
+from gladys_companion.app import open_daemon
+from gladys_companion.app.daemon import Daemon
 from gladys_companion.inline import Inline, Relay, open_inline
 from gladys_companion.link import Link, Pairing
 from tests.home import Home, open_home
 from tests.linking import Delays
 from tests.npm_modules import Node, node
 
-__all__ = ["TOKEN", "World", "heard", "open_gladys", "open_world", "until_said"]
+__all__ = ["TOKEN", "Living", "World", "heard", "open_gladys", "open_living", "open_plus", "open_world", "until_said"]
 
 TOKEN = "the-refresh-token"
 
@@ -34,11 +36,47 @@ class World(Struct):
 
     async def until_up(self) -> None:
         """Wait until Gladys Plus is connected."""
-        await _until(lambda: self.inline.link is not None and self.inline.link.state.state == "connected")
+        await _until(lambda: _connected(self.inline))
 
     async def until_gladys(self, there: bool = True) -> None:  # noqa: FBT001, FBT002 - it reads as a sentence
         """Wait until Gladys is connected, or is not."""
         await _until(lambda: self.inline.relay.connected is there)
+
+
+class Living(Struct):
+    """A daemon in in-line mode."""
+
+    daemon: Daemon
+    inline: Inline
+
+    @property
+    def url(self) -> str:
+        """Where Gladys connects."""
+        assert self.inline.address is not None
+        return f"http://127.0.0.1:{self.inline.address[1]}"
+
+    async def until_gladys(self, there: bool = True) -> None:  # noqa: FBT001, FBT002 - it reads as a sentence
+        """Wait until Gladys and Gladys Plus are connected, or Gladys is not."""
+        up = self.inline
+        await _until(lambda: up.relay.connected is there and (not there or _connected(up)))
+
+    async def until_late(self, deadline: float) -> None:
+        """Wait until an event of this deadline is late."""
+        await _until(lambda: self.daemon.clock.elapsed() >= deadline)
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read the journal."""
+        return await self.daemon.store.read(lambda database: database.conn.execute(sql).fetchall())
+
+    async def until_rows(self, sql: str, *rows: tuple[Any, ...]) -> None:
+        """Wait until the journal says so."""
+        async with asyncio.timeout(30):
+            while await self.rows(sql) != list(rows):  # noqa: ASYNC110 - a status, which is there to be looked at
+                await asyncio.sleep(0.01)
+
+
+def _connected(inline: Inline) -> bool:
+    return inline.link is not None and inline.link.state.state == "connected"
 
 
 async def _until(happened: Any) -> None:  # noqa: ANN401 - a question
@@ -80,12 +118,38 @@ async def open_world(
 
 
 @asynccontextmanager
+async def open_living(directory: Path, upstream: str, **options: Any) -> AsyncIterator[Living]:
+    """Run a whole daemon in in-line mode; ``options`` are tables of its configuration."""
+    settings = structs.replace(
+        config.Config(),
+        state_directory=str(directory),
+        runtime_directory=str(directory),
+        local=config.Local(listen="127.0.0.1:0"),
+        discovery=config.Discovery(enabled=False),
+        drivers={"virtual": {}},
+        inline=config.Inline(enabled=True, listen="127.0.0.1:0", upstream=upstream),
+        **options,
+    )
+    async with open_daemon(settings) as daemon:
+        assert daemon.inline is not None
+        await daemon.opened.wait()
+        yield Living(daemon, daemon.inline)
+
+
+@asynccontextmanager
 async def open_gladys(npm_modules: Path, url: str, token: str = TOKEN) -> AsyncIterator[tuple[Node, dict[str, Any]]]:
     """Run Gladys; gives it and its public keys, once it said whether it connected: ``keys["connected"]``."""
     async with node(npm_modules, "gladys-inline.cjs", url, token) as gladys:
         keys = (await gladys.hear())["keys"]
         keys["connected"] = (await gladys.hear())["connected"]
         yield gladys, keys
+
+
+@asynccontextmanager
+async def open_plus(npm_modules: Path) -> AsyncIterator[tuple[Node, str]]:
+    """Run a server that plays Gladys Plus; gives it and its URL."""
+    async with node(npm_modules, "plus-inline.cjs") as plus:
+        yield plus, f"http://127.0.0.1:{(await plus.hear())['port']}"
 
 
 async def heard(peer: Node, *names: str) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Node:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.pid = process.pid
 
     async def hear(self) -> Any:  # noqa: ANN401 - JSON
         """Return the next value that the script printed, waiting for it."""

@@ -169,7 +169,7 @@ class Dispatch:
 
     async def _attempt(self, lane: str, one: Leased) -> Settlement:
         late = one.event.boot != self._clock.boot or self._clock.elapsed() >= one.event.deadline
-        if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature, one.event.kind)):
+        if late and (reason := late_reason(PlannedDelivery(one.target, lane), one.feature, one.event)):
             return _settled(one, "unknown", journal.SENT) if one.sent else _settled(one, "expired", reason)
         try:
             remark = await self._deliver(lane, one, late=late)

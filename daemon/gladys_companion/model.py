@@ -64,7 +64,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``value`` and ``text`` are both set where a numeric string came, so that the feature decides which it is. ``dated``
     says that the sender named the time itself. After ``deadline`` (boot clock of ``boot``) the event is late: it is
     history, and commands nothing. ``body`` is the JSON of kinds that are not states. The ``external_id`` of a signal is
-    its name.
+    its name. ``relayed`` is the whole message as Gladys Plus sent it, JSON, for as long as Gladys is to be given it.
     """
 
     id: str
@@ -81,6 +81,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: Sender | None = None
     cause: str | None = None
     body: str | None = None
+    relayed: str | None = None
 
 
 class Feature(Struct, frozen=True, kw_only=True, omit_defaults=True):

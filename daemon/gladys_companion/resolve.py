@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gladys_companion.model import (
     ANY_KEY,
@@ -25,6 +25,7 @@ __all__ = [
     "GLADYS",
     "GLADYS_API",
     "GLADYS_DEVICES",
+    "INLINE",
     "OUTSIDE",
     "PRESENCE",
     "SIGNALS",
@@ -40,6 +41,7 @@ VIRTUAL = "virtual"  # the driver whose features have no hardware: their value i
 GLADYS = "gladys"  # the sink that tells Gladys, and the origin of what Gladys wants
 GLADYS_DEVICES = "gladys_devices"  # the driver of what Gladys has already
 GLADYS_API = "gladys_api"  # the sink that tells Gladys of people and messages, which its broker has no topic for
+INLINE = "inline"  # where Gladys is given what Gladys Plus sent it, while the companion stands between the two
 PRESENCE = "presence"  # takes what phones tell, and is the origin and the driver of what that comes to
 SIGNALS = "signals"  # takes named events
 OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
@@ -177,7 +179,7 @@ def _told(
     it is told what became of its own command too, for it waits for that.
     """
     for name in registry.targets:
-        if name == GLADYS_API:
+        if name in {GLADYS_API, INLINE}:
             continue
         if name != GLADYS or device is None:
             tells = name != event.origin
@@ -222,19 +224,20 @@ def _what(event: Event) -> _About:
         return _About()
 
 
-def late_reason(delivery: PlannedDelivery, feature: Feature | None, kind: Kind = "state") -> str | None:
+def late_reason(delivery: PlannedDelivery, feature: Feature | None, event: Event) -> str | None:
     """Return why a late event must not go to this target; None where it still may, as history.
 
-    A command is never late for a device. A text has no history at Gladys, and neither has anything by its API. What
-    tells where somebody was is never too late for that.
+    A command is never late for a device. A text has no history at Gladys, and neither has anything but a number that
+    it is given by its API or in the place of its gateway. What tells where somebody was is never too late for that.
     """
     if delivery.lane != delivery.target:
         return "older than its time to live when its turn came"
-    if delivery.target == GLADYS_API:
-        return _TOO_LATE.get(kind)
+    if delivery.target in {GLADYS_API, INLINE} and event.kind in _TOO_LATE:
+        return _TOO_LATE[event.kind]
     if delivery.target == SIGNALS:
         return "a signal that is late does nothing"
-    if delivery.target != PRESENCE and feature is not None and feature.textual:
+    textual = feature.textual if feature is not None else event.kind == "state" and event.value is None
+    if delivery.target != PRESENCE and textual:
         return "a text that is late can not be told as history"
     return None
 
@@ -244,6 +247,8 @@ def once(target: str, event: Event, feature: Feature | None) -> bool:
 
     A click, a message, a scene; not a position, nor that somebody is at home.
     """
+    if target == INLINE and event.kind != "state":
+        return event.kind in {"message", "signal"}
     if target != GLADYS_API:
         return feature is not None and feature.momentary
     if event.kind == "presence":
@@ -274,8 +279,13 @@ def plan(event: Event, registry: RegistrySnapshot) -> Plan:
     A state is a command for a writable device of another origin, a value for a virtual or read-only one, and news for
     every open sink but its origin. What a phone tells of where it is goes to presence; what presence makes of it, of
     people that Gladys knows, and messages and the scenes of signals, to Gladys' API, if that is switched on; a signal
-    to what it is to do.
+    to what it is to do. What Gladys Plus sent goes to Gladys as well, in the place of its gateway.
     """
+    planned = _plan(event, registry)
+    return planned if event.relayed is None or INLINE not in registry.targets else _passed_on(planned, event, registry)
+
+
+def _plan(event: Event, registry: RegistrySnapshot) -> Plan:
     match event.kind:
         case "state":
             return _state(event, registry)
@@ -289,12 +299,38 @@ def plan(event: Event, registry: RegistrySnapshot) -> Plan:
 def _for_gladys(event: Event, registry: RegistrySnapshot) -> Plan:
     """Return the plan of what only Gladys' API takes: people that Gladys knows, messages, and scenes to be started."""
     said = event.kind in {"message", "signal"}
+    if INLINE in registry.targets and event.kind == "location":
+        return Plan(state="planned")  # Gladys is given each position as it came
     if GLADYS_API in registry.targets and (said or _what(event).gladys_user):
         return _to(GLADYS_API)
     if said:
         sentence = "It is kept, and told nobody: [sinks.gladys_api] is not switched on at home, which tells Gladys."
         return _refuse(501, "UNSUPPORTED_ACTION", sentence)
     return Plan(state="planned")
+
+
+_NOT_HERE = "Nothing here knows it, or this key may not address it: it was only passed on to Gladys, which may."
+
+
+def _passed_on(planned: Plan, event: Event, registry: RegistrySnapshot) -> Plan:
+    """Return the plan with Gladys in it, unless it is told better, or the event makes no sense.
+
+    What is unknown here may be known there. By MQTT, Gladys is not told the same thing once more under the same id; by
+    its API, Gladys is given messages, for its side of the gateway does nothing with them.
+    """
+    inline = PlannedDelivery(target=INLINE, lane=INLINE)
+    if planned.state == "unbound" or (planned.refusal is not None and event.kind != "state"):
+        return Plan(state="planned", deliveries=(inline,), warning=_NOT_HERE)
+    feature = planned.feature
+    device = registry.devices.get(feature.device) if feature is not None else None
+    commanded = feature is not None and feature.writable and _of_gladys(device)
+    told = {one.target for one in planned.deliveries}
+    if planned.state != "planned" or commanded or GLADYS_API in told:
+        return planned
+    same = feature is None or feature.external_id == event.external_id
+    rest = tuple(one for one in planned.deliveries if one.target != GLADYS or not same)
+    untold = planned.warning is not None and planned.warning == _untold(device, tuple(told), quiet=False)
+    return structs.replace(planned, deliveries=(*rest, inline), warning=None if untold else planned.warning)
 
 
 def _to(target: str) -> Plan:

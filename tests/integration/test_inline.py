@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.home import PRESENCE
-from tests.inline import TOKEN, heard, open_gladys, open_world
-from tests.npm_modules import Node, node
+from tests.inline import TOKEN, heard, open_gladys, open_plus, open_world
+from tests.npm_modules import Node
 from tests.odd_gateway import message
 
 pytestmark = pytest.mark.timeout(360)  # the first of them waits for npm
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(360)  # the first of them waits for npm
 @pytest.fixture
 async def plus(npm_modules: Path) -> AsyncIterator[tuple[Node, str]]:
     """Gladys Plus, and where it is."""
-    async with node(npm_modules, "plus-inline.cjs") as running:
-        yield running, f"http://127.0.0.1:{(await running.hear())['port']}"
+    async with open_plus(npm_modules) as running:
+        yield running
 
 
 def _everything_in(directory: Path) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from gladys_companion.model import (
     ANY_KEY,
@@ -20,7 +21,17 @@ from gladys_companion.model import (
     RegistrySnapshot,
     Sender,
 )
-from gladys_companion.resolve import GLADYS_API, GLADYS_DEVICES, PRESENCE, SIGNALS, late_reason, nearest, once, plan
+from gladys_companion.resolve import (
+    GLADYS_API,
+    GLADYS_DEVICES,
+    INLINE,
+    PRESENCE,
+    SIGNALS,
+    late_reason,
+    nearest,
+    once,
+    plan,
+)
 from tests.home import BRIGHTNESS, LAMP, LOCK, NOTE, ON, PHONE
 from tests.home import PRESENCE as SAYS_HOME
 
@@ -378,15 +389,16 @@ def test_nobody_is_said_to_be_home_by_hand(origin: str) -> None:
 
 def test_late_is_not_too_late_for_presence() -> None:
     """A text that comes late tells where somebody was, although Gladys can not be told any more."""
-    assert late_reason(PlannedDelivery(PRESENCE, PRESENCE), NOTE) is None
-    assert late_reason(PlannedDelivery("gladys", "gladys"), NOTE)
-    assert late_reason(PlannedDelivery(SIGNALS, SIGNALS), None, "signal")
+    told = event(NOTE.external_id)
+    assert late_reason(PlannedDelivery(PRESENCE, PRESENCE), NOTE, told) is None
+    assert late_reason(PlannedDelivery("gladys", "gladys"), NOTE, told)
+    assert late_reason(PlannedDelivery(SIGNALS, SIGNALS), None, event("", kind="signal"))
 
 
 @pytest.mark.parametrize("kind", ["location", "presence", "message", "signal"])
 def test_what_is_late_is_too_late_for_the_api_of_gladys(kind: Kind) -> None:
     """It takes all for now, so that the past would move a person, or start a scene."""
-    assert late_reason(PlannedDelivery(GLADYS_API, GLADYS_API), None, kind)
+    assert late_reason(PlannedDelivery(GLADYS_API, GLADYS_API), None, event("", kind=kind))
 
 
 @pytest.mark.parametrize(
@@ -407,6 +419,60 @@ def test_what_gladys_must_not_be_told_twice(kind: Kind, body: str | None, times:
     told = event("", kind=kind, origin=PRESENCE, body=body)
     assert once(GLADYS_API, told, None) is (times == "once")
     assert not once(PRESENCE, told, None)
+
+
+@pytest.mark.parametrize(
+    ("external_id", "more", "sinks", "expected"),
+    [
+        ("mqtt:of-gladys", {}, (), [INLINE]),
+        (SAYS_HOME.external_id, {}, ("gladys",), ["virtual", INLINE]),
+        ("mqtt:alias", {}, ("gladys",), ["virtual", "gladys", INLINE]),
+        (ON.external_id, {}, ("gladys",), [INLINE]),
+        (SAYS_HOME.external_id, {"value": None, "text": "no number"}, (), []),
+        ("", {"kind": "location"}, (), [PRESENCE, INLINE]),
+        ("nfc:door", {"kind": "signal"}, (), [SIGNALS, INLINE]),
+        ("nfc:other", {"kind": "signal"}, (), [INLINE]),
+        (None, {"kind": "signal"}, (), [INLINE]),
+        (None, {"kind": "message", "body": '{"text": "x"}'}, (), [INLINE]),
+        (None, {"kind": "message", "body": '{"text": "x"}'}, (GLADYS_API,), [GLADYS_API]),
+    ],
+)
+def test_who_is_told_what_gladys_plus_sent(
+    external_id: str | None, more: dict[str, Any], sinks: tuple[str, ...], expected: list[str]
+) -> None:
+    """Gladys, as Gladys Plus meant it to, and once under one id; also what is unknown here."""
+    known = registry(
+        targets=(*sinks, INLINE),
+        signals={"nfc:door": frozenset({ANY_KEY})},
+        aliases={"mqtt:alias": SAYS_HOME.external_id},
+    )
+    relayed = structs.replace(event("", relayed="{}", **more), external_id=external_id)
+    assert targets(plan(relayed, known)) == expected
+    assert INLINE not in targets(plan(structs.replace(relayed, relayed=None), known))
+
+
+def test_positions_are_given_to_gladys_once() -> None:
+    """In-line, as they come; then what is made of them is not told by the API as well."""
+    made = event("", kind="location", origin=PRESENCE, body='{"gladys_user": "anna"}')
+    assert targets(plan(made, registry(targets=(GLADYS_API,)))) == [GLADYS_API]
+    assert targets(plan(made, registry(targets=(GLADYS_API, INLINE)))) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "late", "times"),
+    [
+        ({}, False, "again"),
+        ({"value": None, "text": "x"}, True, "again"),
+        ({"kind": "location"}, True, "again"),
+        ({"kind": "signal"}, True, "once"),
+        ({"kind": "message"}, True, "once"),
+    ],
+)
+def test_what_is_late_or_once_for_gladys_in_line(more: dict[str, Any], *, late: bool, times: str) -> None:
+    """Only a number has a history there; what acts is never done twice."""
+    told = event("mqtt:of-gladys", **more)
+    assert bool(late_reason(PlannedDelivery(INLINE, INLINE), None, told)) is late
+    assert once(INLINE, told, None) is (times == "once")
 
 
 ids = st.sampled_from([*FEATURES, "mqtt:lamp", "", "x" * 70_000, "a/b+c#", "é\u2028"]) | st.text()

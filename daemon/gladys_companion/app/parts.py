@@ -24,6 +24,7 @@ from gladys_companion.ports import Acquainted, Kit, Source
 from gladys_companion.presence.catch_up import catch_up, missed
 from gladys_companion.presence.in_step import in_step
 from gladys_companion.presence.service import PresenceService
+from gladys_companion.resolve import INLINE
 from gladys_companion.schedule import every, keep_tidy, schedule
 from gladys_companion.store.secrets import StoredSecrets
 
@@ -85,6 +86,8 @@ async def _run_plugins(
             attempt_time_out=config.commands.attempt_time_out,
             clock=daemon.clock,
         )
+        if daemon.inline is not None:
+            daemon.inline.relay.back = partial(seen_again.put_nowait, INLINE)
         wakers += [dispatch.wake, daemon.presence.watch.noticed]
         daemon.opened.set()
         async with asyncio.TaskGroup() as group:

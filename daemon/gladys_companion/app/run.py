@@ -18,11 +18,11 @@ from gladys_companion.app.parts import run_parts
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
 from gladys_companion.errors import StoreError
-from gladys_companion.inline import open_inline
+from gladys_companion.inline import InlineTarget, open_inline
 from gladys_companion.intake import Intake
 from gladys_companion.link import tls_context
 from gladys_companion.presence.service import PresenceService
-from gladys_companion.resolve import SIGNALS
+from gladys_companion.resolve import INLINE, SIGNALS
 from gladys_companion.signals import SignalService
 from gladys_companion.store.registry import open_registry
 from gladys_companion.store.schema import MIGRATIONS
@@ -56,7 +56,9 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         enter = stack.enter_async_context
         store = await enter(open_store(database_path(config), MIGRATIONS))
         registry = await open_registry(store, wake=wake, clock=clock)
-        await registry.use_targets(config.sinks)  # known before they are open, so that no event passes them by
+        inline = [INLINE] if config.inline.enabled else []
+        # known before they are open, so that no event passes them by
+        await registry.use_targets([*config.sinks, *inline])
         intake = Intake(
             store,
             registry.plan,
@@ -91,6 +93,7 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         )
         if config.inline.enabled:
             daemon.inline = await enter(open_inline(config.inline, context, daemon.inline_link))
+            daemon.add_target(INLINE, InlineTarget(daemon.inline.relay))
         await enter(open_socket(service, socket_path(config)))
         daemon.local = await enter(open_local(service))
         async with asyncio.TaskGroup() as group:

@@ -2,5 +2,6 @@
 
 from gladys_companion.inline.relay import Relay
 from gladys_companion.inline.run import Inline, open_inline
+from gladys_companion.inline.target import InlineTarget
 
-__all__ = ["Inline", "Relay", "open_inline"]
+__all__ = ["Inline", "InlineTarget", "Relay", "open_inline"]

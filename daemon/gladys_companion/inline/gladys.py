@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from typing import Protocol
 
 from msgspec import Raw
@@ -11,23 +11,18 @@ __all__ = ["GladysSide"]
 
 
 class GladysSide(Protocol):
-    """The local connection to Gladys.
+    """The local connection to Gladys."""
 
-    ``connected`` says whether it is there and authenticated, and ``back`` is called each time that it became so.
-    """
+    async def ask(self, name: str, argument: str) -> asyncio.Future[Raw | None]:
+        """Send an event and want an ack; return what becomes the ack's first argument (JSON).
 
-    connected: bool
-    back: Callable[[], None]
-
-    async def emit(self, name: str, argument: bytes, within: float) -> Raw | None:
-        """Send an event and want an ack; return the ack's first argument (JSON), None when none came in time.
+        That becomes None when no ack came for as long as anybody waits for one, and raises ``Unanswered`` when the
+        connection ended before: Gladys may have taken it.
 
         Args:
             name: of the event, such as ``open-api-message``.
             argument: its one argument, JSON.
-            within: seconds to wait for the ack.
 
         Raises:
             Unavailable: Gladys is not connected, so nothing was sent.
-            Unanswered: it was sent, and the connection ended before the ack: Gladys may have taken it.
         """

@@ -165,21 +165,17 @@ class Relay:
         elif not asker.done():
             asker.set_result(None)
 
-    async def emit(self, name: str, argument: bytes, within: float) -> Raw | None:
+    async def ask(self, name: str, argument: str) -> asyncio.Future[Raw | None]:
         """Tell Gladys something; see ``inline.gladys.GladysSide``."""
         answer: asyncio.Future[Raw | None] = asyncio.get_running_loop().create_future()
-        frame = f'42["{name}",{argument.decode()}]'
+        frame = f'42["{name}",{argument}]'
         found = head(frame)
         if found is None:
             raise ValueError(f"{name!r} is not the name of an event")
         error = await self._ask_gladys(frame, found, answer)
         if error is not None:
             raise Unavailable(error["error_message"])
-        try:
-            async with asyncio.timeout(within):
-                return await answer
-        except TimeoutError:
-            return None
+        return answer
 
     # What Gladys says.
 
@@ -199,6 +195,7 @@ class Relay:
                 self._owed.put_nowait(partial(self._tell, asker, AWAY))
             elif not asker.done():
                 asker.set_exception(Unanswered("Gladys left before it answered."))
+                asker.exception()  # whoever asked may have ceased to wait
 
     async def said(self, sid: str, frame: str, found: Head) -> None:
         """Take what Gladys says: an answer, or something for Gladys Plus."""

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 import structlog
-from msgspec import Raw
+from msgspec import Raw, structs
 from websockets.asyncio.client import ClientConnection
 
 from gladys_companion.clock import Clock
@@ -169,7 +169,7 @@ class Session:
         try:
             if not packet.args:
                 raise ProtocolError("open-api-message came without its object.")  # noqa: TRY301
-            return open_api.to_event(
+            event = open_api.to_event(
                 open_api.decode_message(packet.args[0]),
                 new_id=new_id(),
                 now=clock.now(),
@@ -185,6 +185,9 @@ class Session:
         except ProtocolError as error:
             self._malformed()
             await self._nack(packet.ack_id, 422, error.code, str(error))
+        else:
+            relayed = None if self._passing is None else bytes(packet.args[0]).decode()
+            return structs.replace(event, relayed=relayed)
         return None
 
     async def _nack(self, ack_id: int | None, status: int, code: str, sentence: str) -> None:

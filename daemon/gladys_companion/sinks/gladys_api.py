@@ -90,7 +90,7 @@ class GladysApiSink:
             Unsure: it is not known whether it was done, and twice would be one too many.
         """
         event = delivery.event
-        late = late_reason(PlannedDelivery(delivery.target, delivery.lane), None, event.kind) if delivery.late else None
+        late = late_reason(PlannedDelivery(delivery.target, delivery.lane), None, event) if delivery.late else None
         if late is not None:
             raise Rejected(f"{late[0].upper()}{late[1:]}.")
         with judged():

@@ -23,7 +23,7 @@ from gladys_companion.model import (
     Receipt,
     TargetReceipt,
 )
-from gladys_companion.resolve import late_reason
+from gladys_companion.resolve import INLINE, late_reason
 from gladys_companion.store.receipts import OPEN, make_receipt, receipt
 from gladys_companion.store.settlement import OVERTAKEN, SENT, Settled, Settlement, overtaken
 
@@ -66,7 +66,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 _INSERT = """
 INSERT INTO events (id, kind, state, origin, external_id, feature, value, text, at, received_at, dated, deadline, boot,
-  key_id, key_name, cause, body, refusal, warning) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+  key_id, key_name, cause, body, relayed, refusal, warning) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT (id) DO NOTHING"""
 _INSERT_DELIVERY = (
     "INSERT INTO deliveries (event, target, lane, feature, state, reason, settled_at) VALUES (?,?,?,?,?,?,?)"
@@ -123,6 +123,7 @@ def record(
             event.key.name if event.key else None,
             event.cause,
             event.body,
+            event.relayed if INLINE in {one.target for one in plan.deliveries} else None,
             msgspec.json.encode(refusal).decode() if refusal else None,
             plan.warning,
         ),
@@ -162,7 +163,7 @@ def follow(
         state, reason = delivery.state, delivery.reason
         if undone:
             state, reason = "expired", UNDONE
-        elif late and state == "pending" and (expired := late_reason(delivery, feature, event.kind)):
+        elif late and state == "pending" and (expired := late_reason(delivery, feature, event)):
             state, reason, undone = "expired", expired, is_device
         connection.execute(
             _INSERT_DELIVERY,

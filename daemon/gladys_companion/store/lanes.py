@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlite_utils import Database
 
 from gladys_companion.model import DeliveryState, Event, Feature, PlannedDelivery, RegistrySnapshot
-from gladys_companion.resolve import late_reason, once
+from gladys_companion.resolve import INLINE, late_reason, once
 from gladys_companion.store import journal
 from gladys_companion.store.journal import SENT, Settlement, settle
 from gladys_companion.store.receipts import EVENT_COLUMNS, read_event
@@ -55,24 +55,25 @@ def lease(
 ) -> Lease:
     """Take the next deliveries of a lane, counting the attempt in each row before it starts."""
     rows = database.conn.execute(
-        f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, d.sent, {EVENT_COLUMNS} "
+        f"SELECT d.event, d.target, d.feature, d.attempts, d.crashes, d.retry_at, d.sent, "
+        f"iif(d.target = ?, e.relayed, NULL), {EVENT_COLUMNS} "
         "FROM deliveries d JOIN events e ON e.seq = d.event "
         "WHERE d.lane = ? AND d.state IN ('pending', 'sending') AND d.under_way = 0 AND NOT EXISTS ("
         # news of a command waits until its device has done it
         "SELECT 1 FROM deliveries o WHERE o.event = d.event AND d.lane = d.target AND o.lane != o.target "
         "AND o.state IN ('pending', 'sending')) ORDER BY d.event LIMIT ?",
-        (lane, MOST_LEASED),
+        (INLINE, lane, MOST_LEASED),
     ).fetchall()
     newest = database.conn.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
     taken: list[Leased] = []
     expired: list[Settlement] = []
     wait = None
-    for seq, target, feature_id, attempts, crashes, retry_at, sent, *columns in rows:
-        event = read_event(columns)
+    for seq, target, feature_id, attempts, crashes, retry_at, sent, relayed, *columns in rows:
+        event = structs.replace(read_event(columns), relayed=relayed)
         feature = registry.features.get(feature_id) if feature_id else None
         same_boot = event.boot == boot
         late = not same_boot or elapsed >= event.deadline
-        if late and (reason := late_reason(PlannedDelivery(target, lane), feature, event.kind)):
+        if late and (reason := late_reason(PlannedDelivery(target, lane), feature, event)):
             was: DeliveryState = "unknown" if sent else "expired"
             expired.append(Settlement(seq=seq, target=target, state=was, reason=SENT if sent else reason))
             continue

@@ -40,6 +40,20 @@ def _sent(database: Database) -> None:
     database.execute("ALTER TABLE deliveries ADD COLUMN sent INTEGER NOT NULL DEFAULT 0")
 
 
+@MIGRATIONS(name="0006-relayed")
+def _relayed(database: Database) -> None:
+    database.execute("ALTER TABLE events ADD COLUMN relayed TEXT")
+    for trigger in _FORGET_RELAYED:
+        database.execute(trigger)
+
+
+_FORGET_RELAYED = tuple(
+    f"CREATE TRIGGER relayed_{name} AFTER {moment} ON deliveries "
+    "WHEN NEW.target = 'inline' AND NEW.state NOT IN ('pending', 'sending') "
+    "BEGIN UPDATE events SET relayed = NULL WHERE seq = NEW.event; END"
+    for name, moment in (("planned", "INSERT"), ("settled", "UPDATE OF state"))
+)
+
 _PRESENCE = """
 CREATE TABLE people (
   id TEXT PRIMARY KEY,
