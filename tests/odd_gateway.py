@@ -95,6 +95,7 @@ class Gateway:
         self.tokens: list[str | None] = []
         self.token_answer: Callable[[], tuple[HTTPStatus, str]] = self._token
         self.serve: Callable[[Peer], Awaitable[None]] = Peer.join
+        self.users = HTTPStatus.OK  # whether an access token is good
         self.refuse = False  # each websocket
         self.server: Server
 
@@ -103,6 +104,8 @@ class Gateway:
 
     def http(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no websocket."""
+        if request.path == "/instances/users":
+            return connection.respond(self.users, "[]")
         if request.path != "/instances/access-token":
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "") if self.refuse else None
         self.tokens.append(request.headers.get("Authorization"))

@@ -51,6 +51,8 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("gateway", link["state"], " ".join(filter(None, (url if url not in why else "", why)))),
         ("discovery", mdns["state"], mdns["reason"] or f"{counted(mdns['services'], 'service')} seen"),
     ]
+    if found["inline"] is not None:
+        rows.append(_inline(found["inline"]))
     rows += [(one["name"], one["status"], one["reason"] or "") for one in found["plugins"]]
     if counts is None:
         rows.append(("store", "failing", found["store"]))
@@ -60,6 +62,13 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("store", "open", ", ".join((*things, f"{counts['unbound']} unbound", f"{waiting} waiting"))))
     rows += [("device", "silent", says) for says in found["troubles"]]
     return rows
+
+
+def _inline(inline: dict[str, Any]) -> tuple[str, str, str]:
+    if inline["state"] == "unknown":
+        return ("plus", "waiting", f"for Gladys, on {inline['listen']}")
+    gladys = "Gladys is connected" if inline["gladys"] else f"Gladys is not connected to {inline['listen']}"
+    return ("plus", inline["state"], ": ".join(filter(None, (f"{inline['upstream']}; {gladys}", inline["reason"]))))
 
 
 @click.command()

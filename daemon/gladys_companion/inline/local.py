@@ -31,6 +31,7 @@ MOST_FRAME = 26_214_400  # bytes, as Gladys Plus announces
 PING_INTERVAL, PING_TIMEOUT = 25, 20  # seconds, as Gladys Plus
 AUTHENTICATE_WITHIN = 90.0  # as there
 TRY_AGAIN_WITHIN = 15.0  # the same while Gladys could not authenticate, as Plus could not be reached
+ASKS_WITHIN = 5.0  # the time in which Gladys asks for a token and authenticates, where nothing is wrong
 MOST_SESSIONS = 16  # Gladys has one, and one more when it comes back before the first is known to be dead
 MOST_TOKEN = 8_192
 LOOK_EVERY = 1.0
@@ -56,9 +57,11 @@ class Side(Protocol):
 
 
 class _Peer(Struct):
-    """One connection. ``holding`` counts what it said that is still being taken."""
+    """One connection, ``since`` when (monotonic). ``holding`` counts what it said that is still being taken."""
 
+    since: float
     joined: bool = False
+    refused: bool = False
     authenticated: bool = False
     holding: int = 0
 
@@ -105,15 +108,15 @@ class Local:
             raise RequestError(503, "UNAVAILABLE", "Too many connections are open: only Gladys should connect here.")
         return await self._sessions.handle(request)
 
-    async def run(self, refused: Callable[[], bool]) -> None:
-        """Cut what is dead, or still nobody, for ever; ``refused`` says whether Gladys Plus answers at all."""
+    async def run(self, answers: Callable[[], bool]) -> None:
+        """Cut what is dead, or still nobody, for ever; ``answers`` says whether Gladys Plus answers at all."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             for sid, peer in self._peers.items():
                 if peer.holding:
                     self._hears(sid)
             known = {sid for sid, peer in self._peers.items() if peer.authenticated or peer.holding}
-            await self._sessions.look(known, AUTHENTICATE_WITHIN if refused() else TRY_AGAIN_WITHIN)
+            await self._sessions.look(known, AUTHENTICATE_WITHIN if answers() else TRY_AGAIN_WITHIN)
 
     async def send(self, sid: str, frame: str) -> bool:
         """Send a packet; return False when the connection has ended. One that does not read holds up its sender."""
@@ -126,9 +129,11 @@ class Local:
         return sid in self._peers
 
     async def dismiss(self, *, everybody: bool) -> None:
-        """Cut the connections that are not authenticated, or all: Gladys comes again, and asks Plus for a token."""
+        """Cut the connections that could not authenticate, or all: Gladys comes again, and asks Plus for a token."""
+        now = time.monotonic()
         for sid, peer in list(self._peers.items()):
-            if everybody or not peer.authenticated:
+            stuck = not peer.authenticated and (peer.refused or now - peer.since > ASKS_WITHIN)
+            if everybody or stuck:
                 await self._sessions.cut(sid)
 
     async def close(self) -> None:
@@ -143,7 +148,7 @@ class Local:
 
     def _opened(self, sid: str, environ: dict[str, Any]) -> None:
         self._sessions.opened(sid, environ)
-        self._peers[sid] = _Peer()
+        self._peers[sid] = _Peer(time.monotonic())
 
     def _closed(self, sid: str, _reason: str) -> None:
         peer = self._peers.pop(sid, None)
@@ -211,6 +216,7 @@ class Local:
         believed = len(frame) < MOST_TOKEN and await self._side.believes(_token(frame[found.array :]))
         if sid not in self._peers:  # it left meanwhile
             return
+        peer.refused = not believed
         if found.ack_id is not None:
             await self.send(sid, socketio.ack(found.ack_id, {"authenticated": believed}))
         if believed and self._peers.pop(sid, None) is peer:

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
 
-from gladys_companion.errors import RequestError, Unanswered, Unavailable
+from gladys_companion.errors import ProtocolError, RequestError, Unanswered, Unavailable
 from gladys_companion.inline.acks import Acks
 from gladys_companion.inline.frames import Head, head, with_ack_id
 from gladys_companion.inline.local import Local
@@ -120,6 +120,8 @@ class Relay:
         found = head(frame)
         if found is None or found.name in OURS:
             return False
+        if found.name in socketio.RESERVED:
+            raise ProtocolError(f"An event came under the reserved name {found.name!r}.", ack_id=found.ack_id)
         if found.kind == "ack":
             if found.ack_id is None or found.ack_id < OUR_NUMBERS:
                 return False

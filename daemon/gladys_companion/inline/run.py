@@ -17,7 +17,7 @@ from gladys_companion.config import address
 from gladys_companion.engine_io import SOCKET_PATH
 from gladys_companion.errors import AddressInUse, ConfigError, RequestError
 from gladys_companion.inline.http import PassThrough, passing_session, refusal
-from gladys_companion.inline.relay import Relay
+from gladys_companion.inline.relay import ANSWER_WITHIN, Relay
 from gladys_companion.inline.token import SeenToken
 from gladys_companion.link import Link, Pairing
 
@@ -39,8 +39,8 @@ class Inline:
     kept in memory only. ``address`` is where Gladys connects.
     """
 
-    def __init__(self, options: config.Inline, http: ClientSession, link: MakeLink) -> None:
-        self.relay = Relay()
+    def __init__(self, options: config.Inline, http: ClientSession, link: MakeLink, answer_within: float) -> None:
+        self.relay = Relay(answer_within)
         self.relay.believer = self._believed
         self.link: Link | None = None
         self.address: tuple[str, int] | None = None
@@ -113,8 +113,12 @@ class Inline:
 
 
 @asynccontextmanager
-async def open_inline(options: config.Inline, context: ssl.SSLContext, link: MakeLink) -> AsyncIterator[Inline]:
+async def open_inline(
+    options: config.Inline, context: ssl.SSLContext, link: MakeLink, *, answer_within: float = ANSWER_WITHIN
+) -> AsyncIterator[Inline]:
     """Listen where Gladys connects, until the block ends. ``link`` makes the connection to Gladys Plus.
+
+    Either side has ``answer_within`` seconds for an ack; then the other one is told an error.
 
     Raises:
         ConfigError: it can not listen as configured.
@@ -122,7 +126,7 @@ async def open_inline(options: config.Inline, context: ssl.SSLContext, link: Mak
     """
     host, port = address(options.listen)
     async with passing_session(context) as http:
-        inline = Inline(options, http, link)
+        inline = Inline(options, http, link, answer_within)
         runner = web.ServerRunner(
             web.Server(inline.handle, auto_decompress=False, access_log=None), shutdown_timeout=0.5
         )

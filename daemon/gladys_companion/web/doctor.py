@@ -163,6 +163,10 @@ def check_gladys(status: Status, _: Config, __: float) -> Check:
     """Gladys is told."""
     sink = next((one for one in status.plugins if one.group == "sinks" and one.name == "gladys"), None)
     found = f" A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else ""
+    if sink is None and status.inline is not None:
+        says = f"Gladys is given what phones send by Gladys Plus, and told nothing else.{found}"
+        todo = "For it to know what our devices do, add [sinks.gladys] to the configuration, and its broker in [mqtt]."
+        return Check(name="gladys", state="ok", says=says, todo=todo)
     if sink is None:
         todo = "Add [sinks.gladys] to the configuration, and name the broker that Gladys uses in [mqtt]; then restart."
         return Check(name="gladys", state="warn", says=f"Gladys is not told anything.{found}", todo=todo)
