@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientWebSocketResponse
 from msgspec import Struct, structs
 
 from gladys_companion import config
@@ -20,8 +21,23 @@ from gladys_companion.link import Link, Pairing
 from tests.home import Home, open_home
 from tests.linking import Delays
 from tests.npm_modules import Node, node
+from tests.processes import Process
+from tests.rig import free_port
 
-__all__ = ["TOKEN", "Living", "World", "heard", "open_gladys", "open_living", "open_plus", "open_world", "until_said"]
+__all__ = [
+    "TOKEN",
+    "Living",
+    "RawGladys",
+    "World",
+    "heard",
+    "joined",
+    "open_gladys",
+    "open_living",
+    "open_plus",
+    "open_process",
+    "open_world",
+    "until_said",
+]
 
 TOKEN = "the-refresh-token"
 
@@ -137,6 +153,25 @@ async def open_living(directory: Path, upstream: str, **options: Any) -> AsyncIt
 
 
 @asynccontextmanager
+async def open_process(
+    directory: Path, upstream: str, log_level: str = "warning"
+) -> AsyncIterator[tuple[Process, str]]:
+    """Run the daemon as a process in in-line mode; gives it and the URL where Gladys connects."""
+    port = free_port()
+    file = directory / "home.toml"
+    own = f'state_directory = "{directory}/state"\nruntime_directory = "{directory}"\nlog_level = "{log_level}"\n'
+    local = f'[discovery]\nenabled = false\n[local]\nlisten = "127.0.0.1:{free_port()}"\n'
+    inline = f'[inline]\nenabled = true\nlisten = "127.0.0.1:{port}"\nupstream = "{upstream}"\n'
+    await asyncio.to_thread(file.write_text, own + local + inline, "utf-8")
+    daemon = Process(file, "run")
+    try:
+        await daemon.ready()
+        yield daemon, f"http://127.0.0.1:{port}"
+    finally:
+        daemon.close()
+
+
+@asynccontextmanager
 async def open_gladys(npm_modules: Path, url: str, token: str = TOKEN) -> AsyncIterator[tuple[Node, dict[str, Any]]]:
     """Run Gladys; gives it and its public keys, once it said whether it connected: ``keys["connected"]``."""
     async with node(npm_modules, "gladys-inline.cjs", url, token) as gladys:
@@ -150,6 +185,47 @@ async def open_plus(npm_modules: Path) -> AsyncIterator[tuple[Node, str]]:
     """Run a server that plays Gladys Plus; gives it and its URL."""
     async with node(npm_modules, "plus-inline.cjs") as plus:
         yield plus, f"http://127.0.0.1:{(await plus.hear())['port']}"
+
+
+class RawGladys:
+    """One connection in Gladys' place, frame by frame."""
+
+    def __init__(self, socket: ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def hear(self, *, within: float | None = 20) -> str:
+        """Return the next frame that is no ping."""
+        async with asyncio.timeout(within):
+            while (frame := await self.socket.receive_str()) == "2":
+                await self.socket.send_str("3")
+            return frame
+
+    async def authenticate(self) -> bool:
+        """Do it, and return whether it was believed."""
+        await self.socket.send_str('42900["instance-authentication",{"access_token":"jwt"}]')
+        frame = await self.hear()
+        assert frame.startswith("43900")
+        return bool(json.loads(frame[5:])[0]["authenticated"])
+
+    async def ended(self) -> None:
+        """Wait until the companion has ended it."""
+        async with asyncio.timeout(20):
+            while not self.socket.closed:
+                await self.socket.receive()
+
+
+@asynccontextmanager
+async def joined(url: str, token: str = TOKEN) -> AsyncIterator[RawGladys]:
+    """Connect as Gladys does, up to the authentication."""
+    async with ClientSession(url) as http:
+        async with http.get("/instances/access-token", headers={"Authorization": token}):
+            pass
+        async with http.ws_connect("/socket.io/?EIO=4&transport=websocket", max_msg_size=0) as socket:
+            gladys = RawGladys(socket)
+            assert (await gladys.hear()).startswith("0{")
+            await socket.send_str("40")
+            assert (await gladys.hear()).startswith("40{")
+            yield gladys
 
 
 async def heard(peer: Node, *names: str) -> dict[str, Any]:

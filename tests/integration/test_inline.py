@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from gladys_companion.inline.token import SeenToken
 from tests.home import PRESENCE
-from tests.inline import TOKEN, heard, open_gladys, open_plus, open_world
+from tests.inline import TOKEN, heard, open_gladys, open_plus, open_process, open_world
 from tests.npm_modules import Node
 from tests.odd_gateway import message
 
@@ -109,21 +110,30 @@ async def test_unknown_kinds_are_passed_on(npm_modules: Path, plus: tuple[Node, 
         assert (await heard(peer, "answered"))["answered"]["error_code"] == "NO_INSTANCE_FOUND"
 
 
-async def test_the_token_is_nowhere(
-    npm_modules: Path, plus: tuple[Node, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Gladys' tokens are in no log, no representation and no file."""
+async def test_the_tokens_are_nowhere(npm_modules: Path, plus: tuple[Node, str], tmp_path: Path) -> None:
+    """Gladys' tokens are in no log, however much is logged, and in no file of a daemon that runs with them."""
     peer, upstream = plus
-    caplog.set_level("DEBUG")
-    async with open_world(tmp_path, upstream) as world, open_gladys(npm_modules, world.url):
-        await world.until_up()
-        await peer.say({"say": ["open-api-message", message(PRESENCE.external_id, 1)]})
+    async with open_process(tmp_path, upstream, "debug") as (daemon, url), open_gladys(npm_modules, url) as (gladys, _):
+        assert (await heard(peer, "auth"))["auth"]["auth_type"] == "instance"
+        await peer.say({"say": ["open-api-message", message("mqtt:of-gladys", 1)]})
         await heard(peer, "answered")
-        shown = repr(vars(world.inline)) + repr(vars(world.inline.link))
+        await peer.say({"drop": True})
+        assert (await heard(peer, "auth"))["auth"]["auth_type"] == "instance"
+        await gladys.say({"latency": True})
+        assert (await heard(gladys, "latency"))["latency"] >= 0
+        log = await asyncio.to_thread(daemon.log.read_text, "utf-8")
     files = await asyncio.to_thread(_everything_in, tmp_path)
-    assert files
-    ours = " ".join(record.getMessage() for record in caplog.records if not record.name.startswith("websockets"))
+    assert "link connected" in log
+    assert b"mqtt:of-gladys" in files
     for secret in (TOKEN, "jwt-"):
-        assert secret not in ours
         assert secret.encode() not in files
-    assert TOKEN not in shown
+
+
+def test_nothing_shows_the_token() -> None:
+    """Who keeps it has it not in its representation, and lets it go once it is refused."""
+    seen = SeenToken()
+    seen.answered(TOKEN, 200)
+    assert seen.value == TOKEN
+    assert TOKEN not in repr(seen)
+    seen.answered(TOKEN, 403)
+    assert seen.value is None

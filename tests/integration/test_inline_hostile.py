@@ -15,7 +15,7 @@ import pytest
 
 from gladys_companion.inline.local import MOST_SESSIONS
 from tests.home import PRESENCE
-from tests.inline import TOKEN, World, open_world
+from tests.inline import RawGladys, World, joined, open_world
 from tests.linking import Scripted, until
 from tests.odd_gateway import Gateway, Peer, message, open_gateway
 
@@ -23,52 +23,11 @@ QUICK = 0.5  # seconds that a side has for an ack
 FLOOD = 10_000
 
 
-class Gladys:
-    """One connection in Gladys' place, frame by frame."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-
-    async def hear(self) -> str:
-        """Return the next frame that is no ping."""
-        async with asyncio.timeout(20):
-            while (frame := await self.socket.receive_str()) == "2":
-                await self.socket.send_str("3")
-            return frame
-
-    async def authenticate(self) -> bool:
-        """Do it, and return whether it was believed."""
-        await self.socket.send_str('42900["instance-authentication",{"access_token":"jwt"}]')
-        frame = await self.hear()
-        assert frame.startswith("43900")
-        return bool(json.loads(frame[5:])[0]["authenticated"])
-
-    async def ended(self) -> None:
-        """Wait until the companion has ended it."""
-        async with asyncio.timeout(20):
-            while not self.socket.closed:
-                await self.socket.receive()
-
-
 @asynccontextmanager
-async def joined(world: World, token: str = TOKEN) -> AsyncIterator[Gladys]:
-    """Connect as Gladys does, up to the authentication."""
-    async with aiohttp.ClientSession(world.url) as http:
-        async with http.get("/instances/access-token", headers={"Authorization": token}):
-            pass
-        async with http.ws_connect("/socket.io/?EIO=4&transport=websocket", max_msg_size=0) as socket:
-            gladys = Gladys(socket)
-            assert (await gladys.hear()).startswith("0{")
-            await socket.send_str("40")
-            assert (await gladys.hear()).startswith("40{")
-            yield gladys
-
-
-@asynccontextmanager
-async def both(directory: Path, gateway: Gateway, **more: Any) -> AsyncIterator[tuple[World, Gladys, Peer]]:
+async def both(directory: Path, gateway: Gateway, **more: Any) -> AsyncIterator[tuple[World, RawGladys, Peer]]:
     """Give in-line mode, an authenticated Gladys, and the upstream's end of the link."""
     scripted = Scripted(gateway)
-    async with open_world(directory, gateway.url, **more) as world, joined(world) as gladys:
+    async with open_world(directory, gateway.url, **more) as world, joined(world.url) as gladys:
         peer = await scripted.peer()
         assert await gladys.authenticate()
         await world.until_up()
@@ -88,7 +47,7 @@ def told(frame: str) -> tuple[int, Any]:
     return int(head), json.loads(bracket + rest)[0]
 
 
-async def passes(gladys: Gladys, peer: Peer) -> None:
+async def passes(gladys: RawGladys, peer: Peer) -> None:
     """Assert that an event with an ack passes from upstream to Gladys and back."""
     await peer.socket.send('42777["message",{"a":1}]')
     while not (frame := await gladys.hear()).startswith("42"):
@@ -125,7 +84,7 @@ async def test_odd_frames_of_a_gladys(gateway: Gateway, tmp_path: Path, frame: s
     """The connection may be ended for it; Gladys Plus stays connected, and the next one works."""
     async with both(tmp_path, gateway) as (world, gladys, peer):
         await gladys.socket.send_str(frame)
-        async with joined(world) as another:
+        async with joined(world.url) as another:
             assert await another.authenticate()
             await passes(another, peer)
         assert len(gateway.peers) == 1
@@ -137,7 +96,7 @@ async def test_a_gladys_that_says_too_much(gateway: Gateway, tmp_path: Path) -> 
         with suppress(ConnectionError):  # it may be cut while it still talks
             await gladys.socket.send_str('420["message","' + "x" * 27_000_000 + '"]')
         await gladys.ended()
-        async with joined(world) as another:
+        async with joined(world.url) as another:
             assert await another.authenticate()
             await passes(another, peer)
 
@@ -198,7 +157,7 @@ async def test_a_gladys_that_does_not_read(gateway: Gateway, tmp_path: Path) -> 
             group.create_task(ask())
             codes = {told(await peer.hear())[1]["error_code"] for _ in range(100)}
         assert codes <= {"GLADYS_TIMEOUT", "NO_INSTANCE_FOUND"}
-        async with joined(world) as another:
+        async with joined(world.url) as another:
             assert await another.authenticate()
             await passes(another, peer)
 
@@ -208,7 +167,7 @@ async def test_the_newest_connection_is_gladys(gateway: Gateway, tmp_path: Path)
     async with both(tmp_path, gateway) as (world, gladys, peer):
         local = world.inline.relay.local
         first = local.working
-        async with joined(world) as another:
+        async with joined(world.url) as another:
             assert await another.authenticate()
             await passes(another, peer)
             await gladys.socket.send_str('428["latency",1]')
@@ -222,9 +181,9 @@ async def test_too_many_connections(gateway: Gateway, tmp_path: Path) -> None:
     """More than Gladys ever needs are refused, and those that there are go on."""
     async with both(tmp_path, gateway) as (world, gladys, peer), AsyncExitStack() as stack:
         for _ in range(MOST_SESSIONS - 1):
-            await stack.enter_async_context(joined(world))
+            await stack.enter_async_context(joined(world.url))
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await stack.enter_async_context(joined(world))
+            await stack.enter_async_context(joined(world.url))
         assert refused.value.status == HTTPStatus.SERVICE_UNAVAILABLE
         await passes(gladys, peer)
 
@@ -252,7 +211,7 @@ async def test_an_upstream_that_accepts_and_refuses(gateway: Gateway, tmp_path: 
         asked = len(gateway.tokens)
         gateway.token_answer = lambda: (HTTPStatus.OK, '{"access_token":"jwt-0"}')
         scripted = Scripted(gateway)
-        async with joined(world, "another-token") as again:
+        async with joined(world.url, "another-token") as again:
             await scripted.peer()
             assert await again.authenticate()
             await world.until_up()
@@ -261,7 +220,7 @@ async def test_an_upstream_that_accepts_and_refuses(gateway: Gateway, tmp_path: 
 
 async def test_a_token_that_is_not_believed(gateway: Gateway, tmp_path: Path) -> None:
     """Gladys is told no, and is not dismissed: its client would come back at once, for ever."""
-    async with both(tmp_path, gateway) as (world, _, peer), joined(world) as another:
+    async with both(tmp_path, gateway) as (world, _, peer), joined(world.url) as another:
         gateway.users = HTTPStatus.UNAUTHORIZED
         assert not await another.authenticate()
         assert not another.socket.closed
