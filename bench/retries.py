@@ -20,11 +20,13 @@ from typing import Any
 import msgspec
 from structlog.testing import capture_logs
 from tests.gateway_world import open_world
+from tests.inline import open_world as open_inline_world
 from tests.npm_modules import install, node
 from tests.retrying import CASES, measure
 from tests.wire import Proxy, open_proxy
 
 from gladys_companion import config
+from gladys_companion.backoff import delay
 from gladys_companion.gateway.server import Times
 
 HOUR = 3_600.0
@@ -72,8 +74,17 @@ async def _plus() -> AsyncIterator[tuple[Proxy, str]]:
             yield proxy, "refresh"
 
 
-async def _watch(case: str, proxy: Proxy, refresh_token: str, seconds: float) -> dict[str, Any]:
-    async with node(install(), "instance.cjs", proxy.url, refresh_token):
+@asynccontextmanager
+async def _in_line(upstream: str) -> AsyncIterator[str]:
+    """Stand before a gateway; give the URL where Gladys connects."""
+    with tempfile.TemporaryDirectory(prefix="gladys-retries-") as directory:
+        async with open_inline_world(Path(directory), upstream, delays=delay) as world:
+            yield world.url
+
+
+async def _watch(case: str, proxy: Proxy, refresh_token: str, seconds: float, url: str | None = None) -> dict[str, Any]:
+    """Watch at a gateway's door; the client connects there, or to something else (``url``) that does."""
+    async with node(install(), "instance.cjs", url or proxy.url, refresh_token):
         began = time.monotonic()
         await asyncio.sleep(seconds)
         took = time.monotonic() - began
@@ -95,6 +106,12 @@ async def client(seconds: float) -> list[dict[str, Any]]:
                 told.append(await _watch(case, proxy, refresh_token, seconds))
         async with _plus() as (proxy, refresh_token):
             told.append(await _watch("dismisses whom it refuses, as Gladys Plus", proxy, refresh_token, PLUS))
+        for case in ("has revoked the instance", "refuses the access token everywhere"):
+            async with _ours(case) as (proxy, refresh_token), _in_line(proxy.url) as url:
+                told.append(await _watch(f"{case}; the companion is in line", proxy, refresh_token, seconds, url))
+        async with _plus() as (proxy, refresh_token), _in_line(proxy.url) as url:
+            case = "dismisses whom it refuses, as Gladys Plus; the companion is in line"
+            told.append(await _watch(case, proxy, refresh_token, seconds, url))
     return told
 
 

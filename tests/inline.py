@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,12 @@ async def _until(happened: Any) -> None:  # noqa: ANN401 - a question
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, upstream: str, *, link: config.Link | None = None, **more: Any
+    directory: Path,
+    upstream: str,
+    *,
+    link: config.Link | None = None,
+    delays: Callable[[int, float, float], float] | None = None,
+    **more: Any,
 ) -> AsyncIterator[World]:
     """Run in-line mode towards an upstream; ``more`` are options of ``open_inline``."""
     context = ssl.create_default_context()
@@ -120,7 +125,7 @@ async def open_world(
                 http=http,
                 context=context,
                 clock=home.clock,
-                delays=Delays(),
+                delays=delays or Delays(),
                 passing=relay,
             )
 
