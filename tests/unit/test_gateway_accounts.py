@@ -259,7 +259,7 @@ def test_token_with_other_claims_is_invalid(changes: dict[str, object]) -> None:
     claims = jwt.decode(tokens.issue("i"), options={"verify_signature": False})
     claims = {name: value for name, value in (claims | changes).items() if value is not None}
     with pytest.raises(AuthError, match=r"^invalid token$"):
-        tokens.instance_id(jwt.encode(claims, secret, algorithm="HS256"))
+        tokens.whose(jwt.encode(claims, secret, algorithm="HS256"))
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "é", "\ud800", "x" * 100_000])
@@ -269,7 +269,7 @@ def test_garbage_is_no_token(token: str) -> None:
     unsigned = jwt.encode({"iss": "gladys-gateway", "aud": "instance", "instance_id": "i"}, "", algorithm="none")
     for bad in (token, unsigned, AccessTokens(b"t" * 32, SetClock()).issue("i")):
         with pytest.raises(AuthError, match=r"^invalid token$"):
-            tokens.instance_id(bad)
+            tokens.whose(bad)
 
 
 async def test_removed_home_leaves_nothing_that_opens(tmp_path: Path) -> None:

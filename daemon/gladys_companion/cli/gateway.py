@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gladys_companion import logs
+from gladys_companion.cli.gateway_account import account
 from gladys_companion.cli.gateway_homes import home
 from gladys_companion.cli.gateway_keys import key
 from gladys_companion.cli.settings import Settings
@@ -19,6 +20,7 @@ def gateway() -> None:
 
 gateway.add_command(home)
 gateway.add_command(key)
+gateway.add_command(account)
 
 
 @gateway.command()

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from gladys_companion.clock import Clock
 from gladys_companion.errors import RequestError
 from gladys_companion.gateway import _events, _tables, keys
+from gladys_companion.gateway.login_storage import SqliteLogins
 from gladys_companion.gateway.storage import Home, Instance, Key, PairCode, Secret
 from gladys_companion.store.writer import Store
 
@@ -40,6 +41,7 @@ class SqliteDirectory:
         self._unsaved_seen: set[str] = set()
         self._unsaved_secrets: set[str] = set()
         self._signing_secret = b""
+        self.logins = SqliteLogins(store)
         self._noted = asyncio.Event()  # there is something to write behind
 
     async def load(self) -> None:
@@ -53,6 +55,7 @@ class SqliteDirectory:
         self._used = {key.id: key.last_used for key in loaded.keys if key.last_used is not None}
         for key in loaded.keys:
             self._remember(key, tuple(loaded.secrets[key.id]))
+        await self.logins.load()
 
     def signing_secret(self) -> bytes:
         """Return the secret that access tokens are signed with."""
@@ -75,6 +78,7 @@ class SqliteDirectory:
         """Remove a home with its keys, instances, codes and held events (those in batches: it may be 100 MB)."""
         await self._store.write(lambda db: _tables.remove_home(db.conn, home_id))
         self._homes.pop(home_id, None)
+        self.logins.home_removed(home_id)
         gone = {instance.id for instance in self.instances(home_id)}
         self._instances = {id_: instance for id_, instance in self._instances.items() if id_ not in gone}
         self._tokens = {digest: id_ for digest, id_ in self._tokens.items() if id_ not in gone}

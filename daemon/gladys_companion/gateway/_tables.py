@@ -115,8 +115,17 @@ def put_instance(connection: sqlite3.Connection, instance: Instance, token_diges
     """Insert an instance with its digest, or update one."""
     if token_digest is not None:
         connection.execute(
-            "INSERT INTO instances (id, home_id, name, token_digest, created_at) VALUES (?, ?, ?, ?, ?)",
-            (instance.id, instance.home_id, instance.name, token_digest, instance.created_at),
+            "INSERT INTO instances (id, home_id, name, token_digest, created_at, rsa_public_key, ecdsa_public_key) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                instance.id,
+                instance.home_id,
+                instance.name,
+                token_digest,
+                instance.created_at,
+                instance.rsa_public_key,
+                instance.ecdsa_public_key,
+            ),
         )
         return
     connection.execute(

@@ -6,7 +6,8 @@ What names its home is looked for there only; what does not is looked for in all
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -39,13 +40,18 @@ class Paired(Struct, frozen=True, kw_only=True):
     primary: bool
 
 
+async def _nobody(_home_id: str, _event: str) -> None:
+    """Tell nobody: no gateway runs."""
+
+
 class Accounts:
-    """The operations.
+    """The operations; the ``storage``, ``clock`` and ``tokens`` are there for those of logins.
 
     Args:
         storage: what they change.
         clock: wall time.
         changed: is told the home whose instances, primary or own existence are not as before.
+        tell: sends the instances of a home that are connected an event without arguments.
         is_connected: says whether an instance is connected now.
     """
 
@@ -55,14 +61,16 @@ class Accounts:
         clock: Clock = SYSTEM,
         *,
         changed: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str, str], Awaitable[None]] = _nobody,
         is_connected: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        self._storage = storage
-        self._clock = clock
+        self.storage = self._storage = storage
+        self.clock = self._clock = clock
+        self.tell = tell
         self._changed = changed
         self.is_connected = is_connected
         self._began = clock.now()
-        self._tokens = AccessTokens(storage.signing_secret(), clock)
+        self.tokens = AccessTokens(storage.signing_secret(), clock)
         self._changing = asyncio.Lock()  # what is read, changed and written back is not changed by another meanwhile
 
     # Homes
@@ -117,14 +125,18 @@ class Accounts:
         gladys_user_id: str | None,
         rsa_public_key: str | None = None,
         ecdsa_public_key: str | None = None,
+        *,
+        name: str | None = None,
     ) -> Home:
         """Say who the home's user is in its Gladys: an unmodified one needs that to take positions.
 
         The public keys (JWK, as JSON) are of a dashboard that reads what Gladys encrypts for that user.
         """
         async with self._changing:
+            found = self.home(home)
             changed = replace(
-                self.home(home),
+                found,
+                user_name=found.user_name if name is None else checked_name(name),
                 gladys_user_id=gladys_user_id,
                 rsa_public_key=rsa_public_key,
                 ecdsa_public_key=ecdsa_public_key,
@@ -181,13 +193,33 @@ class Accounts:
                     "PAIRING_REFUSED",
                     "This code is wrong, spent or older than 10 minutes: make another with gateway home pair-code.",
                 )
-            token = keys.new_secret()
             instance = Instance(id=new_id(), home_id=home.id, name=checked, created_at=now)
-            await self._storage.put_instance(instance, keys.digest(token))
-            if self._was_away(home.primary_instance, taken.expires_at - keys.CODE_LASTS):
-                home = replace(home, primary_instance=instance.id)
-                await self._storage.put_home(home)
+            made = await self._add(home, instance, taken.expires_at - keys.CODE_LASTS)
         self._changed(home.id)
+        return made
+
+    async def create_instance(self, home_id: str, name: str, rsa_public_key: str, ecdsa_public_key: str) -> Paired:
+        """Make the instance of a Gladys whose user is logged in; it becomes the primary one if that is away now."""
+        async with self._changing:
+            now = self._clock.now()
+            instance = Instance(
+                id=new_id(),
+                home_id=home_id,
+                name=checked_name(name),
+                created_at=now,
+                rsa_public_key=rsa_public_key,
+                ecdsa_public_key=ecdsa_public_key,
+            )
+            made = await self._add(self.home(home_id), instance, math.inf)
+        self._changed(home_id)
+        return made
+
+    async def _add(self, home: Home, instance: Instance, away_before: float) -> Paired:
+        token = keys.new_secret()
+        await self._storage.put_instance(instance, keys.digest(token))
+        if self._was_away(home.primary_instance, away_before):
+            home = replace(home, primary_instance=instance.id)
+            await self._storage.put_home(home)
         return Paired(home=home, instance=Issued(instance, token), primary=home.primary_instance == instance.id)
 
     async def revoke_instance(self, home: str | None, instance: str) -> Instance:
@@ -223,7 +255,7 @@ class Accounts:
         instance = self._of(refresh_token)
         if instance.revoked_at is not None:
             raise RequestError(403, "FORBIDDEN", "This instance was revoked: pair it again.")
-        return self._tokens.issue(instance.id)
+        return self.tokens.issue(instance.id)
 
     def authenticate(self, access_token: str) -> Instance:
         """Return the instance of an access token.
@@ -231,7 +263,7 @@ class Accounts:
         Raises:
             AuthError: with the reason in a few words, for ``instance-authentication-failed``.
         """
-        instance = self._storage.instance(self._tokens.instance_id(access_token))
+        instance = self._storage.instance(self.tokens.whose(access_token))
         if instance is None or instance.revoked_at is not None:
             raise AuthError("instance revoked")
         return instance

@@ -17,6 +17,8 @@ from gladys_companion.errors import RequestError
 from gladys_companion.gateway.accounts import REVOKE_WARNING, Accounts
 from gladys_companion.gateway.answers import answer, read_json
 from gladys_companion.gateway.keys import SCOPES, Issued
+from gladys_companion.gateway.login_storage import Login
+from gladys_companion.gateway.logins import LoginKeys, Logins, check_jwk
 from gladys_companion.gateway.storage import Home, Key
 
 __all__ = ["OPERATIONS", "admin_routes", "perform"]
@@ -68,11 +70,13 @@ class HomeUser(Struct, frozen=True, forbid_unknown_fields=True):
     ecdsa_public_key: str | None = None
 
     async def perform(self, accounts: Accounts) -> object:
-        _check_jwk("rsa_public_key", self.rsa_public_key, "RSA")
-        _check_jwk("ecdsa_public_key", self.ecdsa_public_key, "EC")
-        return _home(
-            await accounts.link_user(self.home, self.gladys_user_id, self.rsa_public_key, self.ecdsa_public_key)
-        )
+        for field, text, kty in (("rsa", self.rsa_public_key, "RSA"), ("ecdsa", self.ecdsa_public_key, "EC")):
+            if text is not None:
+                check_jwk(f"{field}_public_key", text, kty)
+        home, keys = accounts.home(self.home), (self.rsa_public_key, self.ecdsa_public_key)
+        if keys == (None, None) and accounts.storage.logins.of_home(home.id) is not None:
+            keys = home.rsa_public_key, home.ecdsa_public_key
+        return _home(await accounts.link_user(home.id, self.gladys_user_id, *keys))
 
 
 class HomeRemove(Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +198,52 @@ class KeyRevoke(Struct, frozen=True, forbid_unknown_fields=True):
         return {"key": await accounts.revoke_key(self.home, self.key), "warning": REVOKE_WARNING}
 
 
+class LoginList(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.list``: an array of logins, with ``two_factor`` (is set up) and the number of ``devices``."""
+
+    async def perform(self, accounts: Accounts) -> object:
+        return [_login(accounts, login) for login in Logins(accounts).all()]
+
+
+class LoginCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.create``: a login for the user of a home."""
+
+    email: str
+    keys: LoginKeys
+    home: str | None = None
+
+    async def perform(self, accounts: Accounts) -> object:
+        return _login(accounts, await Logins(accounts).create(self.email, self.home, self.keys))
+
+
+class LoginPassword(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.password``: the login, with another password and logged out everywhere."""
+
+    email: str
+    keys: LoginKeys
+
+    async def perform(self, accounts: Accounts) -> object:
+        return _login(accounts, await Logins(accounts).set_password(self.email, self.keys))
+
+
+class LoginResetTwoFactor(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.reset-two-factor``: the login, without a second factor and logged out everywhere."""
+
+    email: str
+
+    async def perform(self, accounts: Accounts) -> object:
+        return _login(accounts, await Logins(accounts).reset_two_factor(self.email))
+
+
+class LoginRemove(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.remove``: the login that was."""
+
+    email: str
+
+    async def perform(self, accounts: Accounts) -> object:
+        return _login(accounts, await Logins(accounts).remove(self.email))
+
+
 OPERATIONS: Mapping[str, type[Operation]] = {
     "home.list": HomeList,
     "home.create": HomeCreate,
@@ -208,6 +258,11 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "key.rename": KeyRename,
     "key.rotate": KeyRotate,
     "key.revoke": KeyRevoke,
+    "login.list": LoginList,
+    "login.create": LoginCreate,
+    "login.password": LoginPassword,
+    "login.reset-two-factor": LoginResetTwoFactor,
+    "login.remove": LoginRemove,
 }
 
 
@@ -243,16 +298,17 @@ def _home(home: Home) -> dict[str, object]:
     return {name: getattr(home, name) for name in shown}
 
 
+def _login(accounts: Accounts, login: Login) -> dict[str, object]:
+    devices = accounts.storage.logins.devices(login.email)
+    return {
+        "email": login.email,
+        "home_id": login.home_id,
+        "home_name": accounts.home(login.home_id).name,
+        "two_factor": login.two_factor_since is not None,
+        "devices": sum(device.revoked_at is None for device in devices),
+        "created_at": login.created_at,
+    }
+
+
 def _issued(issued: Issued[Key]) -> dict[str, object]:
     return {"key": issued.value, "secret": issued.secret}
-
-
-def _check_jwk(field: str, text: str | None, kty: str) -> None:
-    if text is None:
-        return
-    try:
-        jwk = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        jwk = {}
-    if jwk.get("kty") != kty:
-        raise RequestError(422, "INVALID_FIELD", f"{field} must be a JWK of type {kty}, as JSON.", field=field)

@@ -10,7 +10,9 @@ from aiohttp import web
 
 from gladys_companion.errors import CompanionError, RequestError
 
-__all__ = ["answer", "answer_errors", "read_json"]
+__all__ = ["ROUTE_ID", "answer", "answer_errors", "read_json", "token_of"]
+
+ROUTE_ID = web.RequestKey("id", str)  # what a path has in the place of {id}
 
 T = TypeVar("T")
 
@@ -37,6 +39,11 @@ async def read_json(request: web.Request, shape: type[T]) -> T:
         raise RequestError(422, "INVALID_FIELD", f"{error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, "BAD_REQUEST", "The body is not JSON.") from error
+
+
+def token_of(request: web.Request) -> str:
+    """Return the token that came with a request: the whole Authorization header, as Gladys sends it, or a Bearer's."""
+    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 @web.middleware

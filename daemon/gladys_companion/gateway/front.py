@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import structlog
@@ -18,7 +19,8 @@ from gladys_companion.clock import Clock
 from gladys_companion.config import Gateway
 from gladys_companion.engine_io import SOCKET_PATH
 from gladys_companion.errors import CompanionError, RequestError
-from gladys_companion.gateway import openapi
+from gladys_companion.gateway import not_offered, openapi
+from gladys_companion.gateway.answers import ROUTE_ID
 from gladys_companion.gateway.limits import Limit, networks, sender_of
 from gladys_companion.gateway.responses import refusal, respond
 from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many, tracks
@@ -86,6 +88,7 @@ class Front:
                 error.status = 503 if tracks(path) else error.status  # type: ignore[misc]  # its own
                 raise error
             if path.startswith(PREFIX):
+                not_offered.refuse(path)
                 return await self._phones.handle(request, path, sender)
             return await self._other(request, path)
         except CompanionError as error:
@@ -101,12 +104,24 @@ class Front:
     async def _other(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         methods = self._routes.get(path)
         if methods is None:
+            methods, request[ROUTE_ID] = self._routed(path)
+        if methods is None:
+            not_offered.refuse(path)
             raise RequestError(404, "ROUTE_NOT_FOUND", "There is no such route: /openapi.json lists those there are.")
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             names = ", ".join(methods)
             raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {names} only.", allow=list(methods))
         return await self._in_time(handler(request))  # type: ignore[arg-type]  # they need no more than a BaseRequest has
+
+    def _routed(self, path: str) -> tuple[dict[str, Handler] | None, str]:
+        """Return the methods of a route that holds an id, and the id."""
+        parts = path.split("/")
+        for place in range(2, min(len(parts), 4)):
+            template = "/".join((*parts[:place], "{id}", *parts[place + 1 :]))
+            if parts[place] and (methods := self._routes.get(template)) is not None:
+                return methods, unquote(parts[place])
+        return None, ""
 
     async def _in_time(self, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
         try:

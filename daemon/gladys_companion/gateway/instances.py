@@ -14,12 +14,11 @@ from msgspec import Struct
 from gladys_companion.clock import Clock
 from gladys_companion.errors import AuthError, RequestError
 from gladys_companion.gateway.accounts import Accounts
-from gladys_companion.gateway.answers import answer, read_json
+from gladys_companion.gateway.answers import answer, read_json, token_of
 from gladys_companion.gateway.keys import CODE_LASTS, CODE_TRIES
+from gladys_companion.gateway.limits import Tries
 
 __all__ = ["instance_routes"]
-
-_MOST_ADDRESSES = 10_000
 
 
 class _Pairing(Struct, frozen=True):
@@ -27,41 +26,6 @@ class _Pairing(Struct, frozen=True):
 
     code: str
     name: str = "Companion"
-
-
-class _Tries:
-    """Counts tries of codes by address: 5 in 10 minutes, but for those that were right."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._spent: dict[str, tuple[int, float]] = {}
-
-    def spend(self, address: str) -> None:
-        """Count a try before it is made, so that many at once are no way around it.
-
-        Raises:
-            RequestError: 429, the address has used its tries up.
-        """
-        now = self._clock.elapsed()
-        count, since = self._spent.get(address, (0, now))
-        waits = since + CODE_LASTS - now
-        if waits <= 0:
-            count, since = 0, now
-        elif count >= CODE_TRIES:
-            seconds = int(waits) + 1
-            raise RequestError(
-                429,
-                "TOO_MANY_REQUESTS",
-                f"{CODE_TRIES} wrong pairing codes came from this address: try again in {seconds} s.",
-                retry_after=seconds,
-            )
-        self._spent[address] = (count + 1, since)
-        if len(self._spent) > _MOST_ADDRESSES:
-            del self._spent[next(iter(self._spent))]
-
-    def forgive(self, address: str) -> None:
-        """Forget the tries of an address whose code was right."""
-        self._spent.pop(address, None)
 
 
 def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Request], str]) -> Sequence[web.RouteDef]:
@@ -72,14 +36,14 @@ def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Req
         clock: its boot clock counts how long an address waits.
         address: who sent a request, seen through trusted proxies.
     """
-    tries = _Tries(clock)
+    tries = Tries(clock, CODE_TRIES, CODE_LASTS, "wrong pairing codes came from this address")
 
     async def access_token(request: web.Request) -> web.Response:
-        return answer({"access_token": accounts.access_token(_token(request))})
+        return answer({"access_token": accounts.access_token(token_of(request))})
 
     async def users(request: web.Request) -> web.Response:
         try:
-            instance = accounts.authenticate(_token(request))
+            instance = accounts.authenticate(token_of(request))
         except AuthError as error:
             raise RequestError(401, "UNAUTHORIZED", f"{error}: get a new access token.") from error
         home = accounts.home(instance.home_id)
@@ -117,7 +81,7 @@ def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Req
         return answer(body)
 
     async def unpair(request: web.Request) -> web.Response:
-        gone = await accounts.unpair(_token(request))
+        gone = await accounts.unpair(token_of(request))
         return answer({"instance_id": gone.id, "home_id": gone.home_id})
 
     return [
@@ -126,7 +90,3 @@ def instance_routes(accounts: Accounts, clock: Clock, address: Callable[[web.Req
         web.post("/pair", pair),
         web.post("/unpair", unpair),
     ]
-
-
-def _token(request: web.Request) -> str:
-    return request.headers.get("Authorization", "").removeprefix("Bearer ").strip()

@@ -19,6 +19,38 @@ def _relay(database: Database) -> None:
         database.execute(statement)
 
 
+@MIGRATIONS(name="0002-logins")
+def _logins(database: Database) -> None:
+    for statement in _LOGINS.split(";\n"):
+        database.execute(statement)
+
+
+_LOGINS = """
+ALTER TABLE instances ADD COLUMN rsa_public_key TEXT;
+ALTER TABLE instances ADD COLUMN ecdsa_public_key TEXT;
+CREATE TABLE logins (              -- of a home's one user, in a Gladys that asks for e-mail and password
+  email TEXT PRIMARY KEY,
+  home_id TEXT NOT NULL UNIQUE REFERENCES homes (id) ON DELETE CASCADE,
+  language TEXT NOT NULL,
+  srp_salt TEXT NOT NULL, srp_verifier TEXT NOT NULL, -- what is kept in the place of the password
+  rsa_encrypted_private_key TEXT NOT NULL, ecdsa_encrypted_private_key TEXT NOT NULL, -- only the password opens them
+  two_factor_secret TEXT,
+  two_factor_since REAL,           -- NULL: not set up yet
+  two_factor_step INTEGER NOT NULL, -- of the last code that was used
+  created_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE devices (             -- where somebody is logged in
+  id TEXT PRIMARY KEY,
+  email TEXT NOT NULL REFERENCES logins (email) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  token_digest BLOB NOT NULL UNIQUE, -- SHA-256 of its refresh token
+  created_at REAL NOT NULL,
+  last_seen REAL NOT NULL,
+  revoked_at REAL
+) WITHOUT ROWID
+"""
+
+
 # All times are seconds since the epoch, unless said otherwise.
 _RELAY = """
 CREATE TABLE homes (

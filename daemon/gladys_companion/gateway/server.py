@@ -29,10 +29,13 @@ from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
 from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
+from gladys_companion.gateway.login_flow import LoginFlow
+from gladys_companion.gateway.login_routes import login_routes
 from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
 from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
+from gladys_companion.gateway.users import user_routes
 from gladys_companion.unix_socket import listening as listening_at
 
 __all__ = ["RunningGateway", "Times", "database_path", "open_gateway", "run_gateway", "socket_path"]
@@ -115,6 +118,9 @@ async def open_gateway(
     def changed(home_id: str) -> None:
         sockets.changed(home_id)
 
+    async def tell(home_id: str, event: str) -> None:
+        await sockets.tell(home_id, event)
+
     def is_connected(instance_id: str) -> bool:
         return sockets.is_connected(instance_id)
 
@@ -123,7 +129,7 @@ async def open_gateway(
         storage = await enter(open_storage(database_path(state_directory), clock))
         relay = Relay(storage, config, clock, times.unacked, times.look)
         await relay.load()
-        accounts = Accounts(storage, clock, changed=changed, is_connected=is_connected)
+        accounts = Accounts(storage, clock, changed=changed, tell=tell, is_connected=is_connected)
         sockets = Sockets(
             storage,
             accounts,
@@ -136,11 +142,15 @@ async def open_gateway(
             ping_timeout=times.ping_timeout,
             upgrade_within=times.upgrade,
         )
-        trusted = networks(config.trusted_proxies)
+        trusted, flow = networks(config.trusted_proxies), LoginFlow(accounts)
         front = Front(
             phones=PhoneRoutes(storage, relay, config, clock, body_within=times.body),
             sockets=sockets,
-            routes=instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
+            routes=[
+                *instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
+                *login_routes(accounts, flow, lambda request: sender_of(request, trusted)),
+                *user_routes(accounts, flow),
+            ],
             healthy=storage.prove,
             options=config,
             clock=clock,

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gladys_companion.clock import Clock
 from gladys_companion.engine_io import UPGRADE_WITHIN
-from gladys_companion.errors import AuthError, StoreError
+from gladys_companion.errors import AuthError, RequestError, StoreError
 from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.relay import Relay
@@ -81,6 +81,8 @@ class Sockets:
         self._server.on("instance-authentication", self._authentication)
         self._server.on("latency", self._latency)
         self._server.on("open-api-receipt", self._receipt)
+        for event in ("message", "user-authentication"):
+            self._server.on(event, self._no_dashboard)
         self._server.on("*", self._unknown)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -109,6 +111,12 @@ class Sockets:
         self._relay.use(home_id, self._newest(home_id))
         if self._storage.home(home_id) is None:
             self._relay.forget(home_id)
+
+    async def tell(self, home_id: str, event: str) -> None:
+        """Send the connected instances of a home an event without arguments."""
+        for socket in list(self._sockets.values()):
+            if socket.home_id == home_id and not socket.condemned:
+                await self._server.emit(event, to=socket.sid)
 
     async def run(self) -> None:
         """Cut what is dead, condemned, or still nobody, for ever."""
@@ -217,6 +225,10 @@ class Sockets:
             return await self._relay.told(socket.home_id, args[0] if args else None)
         except StoreError as error:
             return error.body()
+
+    async def _no_dashboard(self, _sid: str, *_args: object) -> dict[str, Any]:
+        error = RequestError(501, "NOT_OFFERED", "This gateway has no dashboard: look at your Gladys from home.")
+        return {**error.body(), "authenticated": False}
 
     async def _unknown(self, _event: str, _sid: str, *_args: object) -> dict[str, Any]:
         return {"status": 404, "error_code": "UNKNOWN_EVENT", "error_message": "This gateway does not know this event."}

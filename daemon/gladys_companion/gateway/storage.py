@@ -11,6 +11,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from gladys_companion.gateway.login_storage import SqliteLogins
+
 __all__ = [
     "Accepted",
     "Directory",
@@ -48,7 +50,10 @@ class Home(Struct, frozen=True, kw_only=True):
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """A Gladys or a companion that may connect for a home; ``last_seen`` is when it last came or left."""
+    """A Gladys or a companion that may connect for a home; ``last_seen`` is when it last came or left.
+
+    The public keys are JWKs as JSON, of a Gladys that was made by a login.
+    """
 
     id: str
     home_id: str
@@ -56,6 +61,8 @@ class Instance(Struct, frozen=True, kw_only=True):
     created_at: float
     last_seen: float | None = None
     revoked_at: float | None = None
+    rsa_public_key: str | None = None
+    ecdsa_public_key: str | None = None
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -304,4 +311,6 @@ class Directory(Protocol):
 
 
 class Storage(Relayed, Directory, Protocol):
-    """Everything that the gateway keeps."""
+    """Everything that the gateway keeps; ``logins`` are a part of their own."""
+
+    logins: SqliteLogins
