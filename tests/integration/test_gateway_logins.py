@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from gladys_companion.gateway.logins import Logins, new_login_keys
 from tests.gateway_world import World, open_world
 from tests.home import SetClock
 from tests.npm_modules import Node, node
+from tests.totp import App
 
 pytestmark = pytest.mark.timeout(360)  # the first of them waits for npm
 
 EMAIL, PASSWORD = "Anna@Example.org", "correct horse battery staple"
-
-
-class App:
-    """An authenticator app, which knows nothing but the URL that it was shown."""
-
-    def __init__(self, url: str, clock: SetClock) -> None:
-        (text,) = parse_qs(urlsplit(url).query)["secret"]
-        key = base64.b32decode(text + "=" * (-len(text) % 8))
-        self._totp = TOTP(key, 6, SHA1(), 30, enforce_key_length=False)  # noqa: S303 - what apps speak
-        self._clock = clock
-
-    def code(self, later: float = 0.0) -> str:
-        """Return the code that it shows in so many seconds."""
-        return self._totp.generate(int(self._clock.now() + later)).decode()
-
-    def fresh(self) -> str:
-        """Wait for the next code, and return it."""
-        self._clock.pass_by(30)
-        return self.code()
 
 
 class Person:
@@ -55,10 +33,15 @@ class Person:
         told = await self.client.hear()
         return told.get("result", told)
 
+    def fresh(self, app: App) -> str:
+        """Wait for the next code of the app, and return it."""
+        self.clock.pass_by(30)
+        return app.code()
+
     async def set_up(self) -> App:
         """Log in for the first time, and set the second factor up."""
         begun = await self.call("login", EMAIL, PASSWORD)
-        app = App((await self.call("configureTwoFactor", begun["access_token"]))["otpauth_url"], self.clock)
+        app = App((await self.call("configureTwoFactor", begun["access_token"]))["otpauth_url"], self.clock.now)
         assert await self.call("enableTwoFactor", begun["access_token"], app.code()) == {"two_factor_enabled": True}
         return app
 
@@ -66,7 +49,7 @@ class Person:
         """Log in with password and code."""
         begun = await self.call("login", EMAIL, password)
         done: dict[str, Any] = await self.call(
-            "loginTwoFactor", begun["two_factor_token"], password, app.fresh(), "Browser"
+            "loginTwoFactor", begun["two_factor_token"], password, self.fresh(app), "Browser"
         )
         return done
 
@@ -97,14 +80,14 @@ async def test_log_in_and_set_up_a_second_factor(anna: Person) -> None:
     assert nobody["failed"]["status"] == 404
     begun = await anna.call("login", EMAIL, PASSWORD)
     token = begun["access_token"]
-    app = App((await anna.call("configureTwoFactor", token))["otpauth_url"], anna.clock)
+    app = App((await anna.call("configureTwoFactor", token))["otpauth_url"], anna.clock.now)
     assert (await anna.call("enableTwoFactor", token, "000000"))["failed"]["status"] == 403
     assert await anna.call("enableTwoFactor", token, app.code()) == {"two_factor_enabled": True}
     assert (await anna.call("configureTwoFactor", token))["failed"]["status"] == 403
     token = (await anna.call("login", EMAIL, PASSWORD))["two_factor_token"]
     for code in ("000000", app.code(), app.code(-300), app.code(300), ""):
         assert (await anna.call("loginTwoFactor", token, PASSWORD, code))["failed"]["status"] == 403
-    done = await anna.call("loginTwoFactor", token, PASSWORD, app.fresh(), "Browser")
+    done = await anna.call("loginTwoFactor", token, PASSWORD, anna.fresh(app), "Browser")
     assert done["gladysUserId"] is None
     assert len(done["rsaPublicKeyFingerprint"]) == 95  # its private keys were opened with the password
     assert (await anna.call("getMyself"))["email"] == EMAIL.lower()
@@ -114,7 +97,7 @@ async def test_gladys_connects_as_an_instance(anna: Person, world: World) -> Non
     """It makes its instance, connects, gets what a phone posts, and acks it."""
     app = await anna.set_up()
     begun = await anna.call("login", EMAIL, PASSWORD)
-    await anna.call("loginInstance", begun["two_factor_token"], app.fresh())
+    await anna.call("loginInstance", begun["two_factor_token"], anna.fresh(app))
     await world.gateway.accounts.revoke_instance(None, world.paired.instance.value.id)
     await anna.client.say({"instance": ["raspberry"]})
     made = (await anna.client.hear())["instance"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
 
@@ -12,7 +12,6 @@ from gladys_companion.clock import Clock
 from gladys_companion.config import Config
 from gladys_companion.discovery import Discovery, Mdns, Seen
 from gladys_companion.errors import Unavailable
-from gladys_companion.inline import Inline, Relay
 from gladys_companion.intake import Intake
 from gladys_companion.link import Link, Pairing, pairing
 from gladys_companion.plugins import PluginRecord
@@ -25,6 +24,9 @@ from gladys_companion.store.writer import SqliteStore
 from gladys_companion.web.service import paired
 from gladys_companion.web.views import Pair, Paired
 from gladys_companion.web.vitals import InlineStatus, LinkStatus, MdnsStatus, PluginStatus, Vitals
+
+if TYPE_CHECKING:  # it costs a quarter of a second, which only who wants it pays
+    from gladys_companion.inline import Inline, Relay
 
 __all__ = ["Daemon"]
 

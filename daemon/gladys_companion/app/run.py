@@ -18,7 +18,6 @@ from gladys_companion.app.parts import run_parts
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.config import Config
 from gladys_companion.errors import StoreError
-from gladys_companion.inline import InlineTarget, open_inline
 from gladys_companion.intake import Intake
 from gladys_companion.link import tls_context
 from gladys_companion.presence.service import PresenceService
@@ -92,6 +91,8 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             started_at=clock.now(),
         )
         if config.inline.enabled:
+            from gladys_companion.inline import InlineTarget, open_inline  # noqa: PLC0415 - only who wants it pays
+
             daemon.inline = await enter(open_inline(config.inline, context, daemon.inline_link))
             daemon.add_target(INLINE, InlineTarget(daemon.inline.relay))
         await enter(open_socket(service, socket_path(config)))

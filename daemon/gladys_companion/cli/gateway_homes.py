@@ -67,6 +67,16 @@ def home_pair_code(settings: Settings, name: str | None, as_json: bool) -> None:
         click.echo(f"At home: gladys-companion pair {url}")
 
 
+@home.command("user")
+@click.argument("gladys_user_id", metavar="GLADYS_USER_ID")
+@home_option
+@click.pass_obj
+def home_user(settings: Settings, gladys_user_id: str, home: str | None) -> None:
+    """Say who the home's user is in its Gladys, by the id there: an unmodified one needs that to take positions."""
+    found = operate(settings, "home.user", home=home, gladys_user_id=gladys_user_id)
+    click.echo(f"The user of {found['name']!r} is {found['gladys_user_id']} in its Gladys.")
+
+
 @home.command("remove")
 @click.argument("name", metavar="HOME")
 @click.option("--yes", is_flag=True, help="Do not ask.")

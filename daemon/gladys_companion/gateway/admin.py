@@ -235,6 +235,17 @@ class LoginResetTwoFactor(Struct, frozen=True, forbid_unknown_fields=True):
         return _login(accounts, await Logins(accounts).reset_two_factor(self.email))
 
 
+class LoginTwoFactor(Struct, frozen=True, forbid_unknown_fields=True):
+    """``login.two-factor``: the login, with the second factor of that secret, whose first code comes along."""
+
+    email: str
+    secret: str
+    code: str
+
+    async def perform(self, accounts: Accounts) -> object:
+        return _login(accounts, await Logins(accounts).set_two_factor(self.email, self.secret, self.code))
+
+
 class LoginRemove(Struct, frozen=True, forbid_unknown_fields=True):
     """``login.remove``: the login that was."""
 
@@ -262,6 +273,7 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "login.create": LoginCreate,
     "login.password": LoginPassword,
     "login.reset-two-factor": LoginResetTwoFactor,
+    "login.two-factor": LoginTwoFactor,
     "login.remove": LoginRemove,
 }
 

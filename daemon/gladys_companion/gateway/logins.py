@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gladys_companion.errors import RequestError
+from gladys_companion.gateway import totp
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.login_storage import Login
 from gladys_companion.protocol import jwk, srp
@@ -147,6 +148,23 @@ class Logins:
         await self._logins.put(login)
         await self._logins.revoke_devices(login.email, self._accounts.clock.now())
         return login
+
+    async def set_two_factor(self, email: str, secret: str, code: str) -> Login:
+        """Set up the second factor whose secret an app was just given, as its code shows.
+
+        Raises:
+            RequestError: 403, the code is wrong; 409 ``ALREADY_EXIST``, there is a second factor.
+        """
+        login, now = self.one(email), self._accounts.clock.now()
+        if login.two_factor_since is not None:
+            sentence = f"{login.email} has a second factor already: reset it first."
+            raise RequestError(409, "ALREADY_EXIST", sentence, field="email")
+        step = totp.step_of(secret, code, now, -1)
+        if step is None:
+            raise RequestError(403, "FORBIDDEN", "The code is wrong, or too old.")
+        changed = replace(login, two_factor_secret=secret, two_factor_since=now, two_factor_step=step)
+        await self._logins.put(changed)
+        return changed
 
     async def remove(self, email: str) -> Login:
         """Remove a login. The home, its instances and its keys stay."""

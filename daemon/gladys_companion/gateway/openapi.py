@@ -101,6 +101,7 @@ _REFUSALS = {
     "403": "SCOPE_NOT_ALLOWED or EXTERNAL_ID_NOT_ALLOWED.",
     "404": "The home knows no such external id or signal, or does not expose it to this key; it is kept.",
     "405": "Another method.",
+    "409": "ALREADY_EXIST or ALREADY_REVOKED.",
     "408": "The body did not come in time.",
     "413": "The body is too large.",
     "422": "A field can not be used; field names it.",
@@ -169,6 +170,42 @@ def _plain(what: str) -> dict[str, Any]:
     return {"description": what, "content": {_JSON: {"schema": _OBJECT}}}
 
 
+_LOGIN = "400 422 429"
+_OF_USERS = (
+    ("/users/login-salt", "post", "The SRP salt of a login", f"{_LOGIN} 404"),
+    ("/users/login-generate-ephemeral", "post", "Begin to log in", f"{_LOGIN} 404"),
+    ("/users/login-finalize", "post", "Prove that one knows the password", f"{_LOGIN} 403 404"),
+    ("/users/two-factor-configure", "post", "Begin to set up a second factor", f"{_LOGIN} 401 403"),
+    ("/users/two-factor-enable", "post", "Set it up, with its first code", f"{_LOGIN} 401 403"),
+    ("/users/login-two-factor", "post", "Log in with a code", f"{_LOGIN} 401 403"),
+    ("/users/access-token", "get", "An access token for a refresh token of somebody", "401 403"),
+    ("/users/me", "get", "Who is logged in", "401"),
+    ("/users/me", "patch", "Change name, language, user in Gladys or password", "400 401 422"),
+    ("/users/me/devices", "get", "Where somebody is logged in", "401"),
+    ("/devices/{id}/revoke", "post", "Log a device out", "401 404"),
+    ("/users/setup", "get", "What is set up", "401"),
+    ("/accounts/users", "get", "The users of the home: one", "401"),
+    ("/instances", "get", "The primary instance, if it is a Gladys", "401"),
+    ("/instances", "post", "Make an instance", "400 401 422"),
+    ("/open-api-keys", "get", "The home's keys", "401"),
+    ("/open-api-keys", "post", "Make a key; it is shown this once", "400 401 409 422"),
+    ("/open-api-keys/{id}", "post", "Rename a key", "400 401 404 409 422"),
+    ("/open-api-keys/{id}", "patch", "Rename a key", "400 401 404 409 422"),
+    ("/open-api-keys/{id}", "delete", "Revoke a key", "401 404 409"),
+)
+
+
+def _of_users(route: str, method: str, summary: str, refused: list[str]) -> dict[str, Any]:
+    described: dict[str, Any] = _get(summary, _plain("Done."), *refused)
+    if "401" in refused:
+        described["security"] = [{"token": []}]
+    if "{id}" in route:
+        described["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if method in {"post", "patch"}:
+        described["requestBody"] = {"content": {_JSON: {"schema": _OBJECT}}}
+    return described
+
+
 def document() -> dict[str, Any]:
     """Return the document, JSON-ready."""
     paths: dict[str, Any] = {}
@@ -214,6 +251,8 @@ def document() -> dict[str, Any]:
             "security": [{"token": []}],
         }
     }
+    for route, method, summary, refused in _OF_USERS:
+        paths.setdefault(route, {})[method] = _of_users(route, method, summary, refused.split())
     return {
         "openapi": "3.1.0",
         "info": {

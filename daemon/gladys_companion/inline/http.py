@@ -6,6 +6,7 @@ of ``GET /instances/access-token`` is shown to ``SeenToken`` once the upstream h
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from ssl import SSLContext
 
@@ -15,6 +16,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from multidict import CIMultiDict
 from yarl import URL
 
+from gladys_companion.backoff import delay
 from gladys_companion.errors import RequestError
 from gladys_companion.inline.token import SeenToken
 
@@ -23,6 +25,10 @@ __all__ = ["PassThrough", "passing_session", "refusal"]
 # A body may take hours; what counts is that something moves, or that the upstream thinks for no longer than this.
 TIMES = ClientTimeout(total=None, sock_connect=10, sock_read=600)
 TOKEN_PATH = "/instances/access-token"  # noqa: S105 - a path
+INSTANCE_PATHS = "/instances/"
+OK, REFUSALS = 200, frozenset({401, 403})
+MOST_REFUSED = 4
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 BODILESS = frozenset({204, 304})
 OF_ONE_CONNECTION = frozenset(
     {
@@ -67,6 +73,7 @@ class PassThrough:
         self._upstream = upstream
         self._http = http
         self._token = token
+        self._refused = 0  # in a row, of what Gladys asks as an instance
         self.failed = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -79,6 +86,7 @@ class PassThrough:
         if not target.startswith("/"):
             return refusal(RequestError(400, "BAD_REQUEST", "A path must begin with a slash."))
         answer = web.StreamResponse()
+        await self._brake(request)
         try:
             async with self._http.request(
                 request.method,
@@ -105,7 +113,17 @@ class PassThrough:
                 request.transport.abort()
         return answer
 
+    async def _brake(self, request: web.BaseRequest) -> None:
+        """Hold up who is refused again and again: Gladys' own client asks anew at once, for ever, where it gets 401."""
+        if self._refused > MOST_REFUSED and request.path.startswith(INSTANCE_PATHS):
+            await asyncio.sleep(delay(self._refused - MOST_REFUSED, FIRST_PAUSE, LONGEST_PAUSE))
+
     def _see(self, request: web.BaseRequest, status: int) -> None:
+        if request.path.startswith(INSTANCE_PATHS):
+            if status in REFUSALS:
+                self._refused += 1
+            elif status == OK and request.path != TOKEN_PATH:
+                self._refused = 0
         if request.method == hdrs.METH_GET and request.path == TOKEN_PATH:
             self._token.answered(request.headers.get(hdrs.AUTHORIZATION, ""), status)
 

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs, web
 
 from gladys_companion import config
+from gladys_companion.backoff import delay
 from gladys_companion.config import address
 from gladys_companion.engine_io import SOCKET_PATH
 from gladys_companion.errors import AddressInUse, ConfigError, RequestError
@@ -25,6 +26,7 @@ __all__ = ["Inline", "MakeLink", "open_inline"]
 
 OK = 200
 FORBIDDEN = 403
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 BELIEVED_WITHIN = ClientTimeout(total=10)
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,7 @@ class Inline:
         self._http = http
         self._make_link = link
         self._another = asyncio.Event()
+        self._parked = 0  # links in a row that Gladys Plus refused
         self._token = SeenToken(self._another.set)
         self._passing = PassThrough(self._upstream, http, self._token)
 
@@ -89,8 +92,11 @@ class Inline:
             refresh_token=token,
             own=False,
         )
+        if self._parked:  # its client may show the same token at once, for ever
+            await asyncio.sleep(delay(self._parked, FIRST_PAUSE, LONGEST_PAUSE))
         self.link = self._make_link(pairing, self.relay)
         await self.link.run()
+        self._parked += 1
         self._token.answered(token, FORBIDDEN)  # it is parked
         await self.relay.local.dismiss(everybody=True)  # so that Gladys learns it too, and may show another
 
@@ -99,6 +105,7 @@ class Inline:
         while True:
             await self.relay.reconnected.wait()
             self.relay.reconnected.clear()
+            self._parked = 0
             await self.relay.local.dismiss(everybody=False)
 
     async def _believed(self, access_token: str) -> bool:
