@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 
+EXIT_CODES = {429: 75, 502: 76}  # of requests that commands make: try later; the other end is at fault
+
+
 class CompanionError(Exception):
     """Root of ours. ``str()`` is a full sentence that says what to do; ``code`` never changes once released."""
 
@@ -183,6 +186,7 @@ class RequestError(CompanionError):
     def __init__(self, status: int, code: str, sentence: str, **data: Any) -> None:
         super().__init__(sentence, **data)
         self.status = status  # type: ignore[misc]  # a class constant of the others, a value of each of these
+        self.exit_code = EXIT_CODES.get(status, self.exit_code)  # type: ignore[misc]
         self.code = code  # type: ignore[misc]
 
     def body(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
 from gladys_companion.web.service import Service
-from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.views import Adopt, Pair, Paired
 from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["QuietHost", "home_config", "open_home"]
@@ -69,6 +69,9 @@ class QuietHost:
             raise RequestError(403, "PAIRING_REFUSED", "The code is wrong or too old.")
         self.link = LinkStatus(state="connected", url=wish.url, since=0.0, clock_offset=0.0)
         return Paired(url=wish.url, home_id="h", home_name="Home", instance_id="i")
+
+    async def adopt(self, made: Adopt) -> Paired:
+        return Paired(url=made.url, home_id="", home_name="Gladys Plus", instance_id=made.id)
 
     async def unpair(self) -> None:
         self.link = LinkStatus(state="unpaired")

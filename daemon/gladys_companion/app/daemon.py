@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
@@ -22,7 +23,7 @@ from gladys_companion.store.registry import Registry
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
 from gladys_companion.web.service import paired
-from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.views import Adopt, Pair, Paired
 from gladys_companion.web.vitals import InlineStatus, LinkStatus, MdnsStatus, PluginStatus, Vitals
 
 if TYPE_CHECKING:  # it costs a quarter of a second, which only who wants it pays
@@ -182,14 +183,20 @@ class Daemon:
         await self._change_pairing(made)
         return paired(made, warning)
 
+    async def adopt(self, made: Adopt) -> Paired:
+        """Connect as an instance that was made at Gladys Plus; see ``web.host.Host``."""
+        pairing_ = pairing.own_instance(made.url, made.id, made.refresh_token)
+        await self._change_pairing(pairing_, {"rsa": made.rsa_private_key, "ecdsa": made.ecdsa_private_key})
+        return paired(pairing_, None)
+
     async def unpair(self) -> str | None:
         """Forget the token, disconnect, and tell the gateway; return what is left to do there, if anything."""
         former = self.pairing
         await self._change_pairing(None)
         return await pairing.leave(self._http, former, ssl=self._context) if former else None
 
-    async def _change_pairing(self, changed: Pairing | None) -> None:
-        await pairing.save(self._secrets, changed)
+    async def _change_pairing(self, changed: Pairing | None, keys: Mapping[str, str] | None = None) -> None:
+        await pairing.save(self._secrets, changed, keys)
         self.pairing = changed
         self._repaired.set()
 

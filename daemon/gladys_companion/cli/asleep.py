@@ -27,7 +27,7 @@ from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import Store, open_store
 from gladys_companion.web.server import open_socket
 from gladys_companion.web.service import Service, paired
-from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.views import Adopt, Pair, Paired
 from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["open_asleep"]
@@ -64,6 +64,11 @@ class _Asleep:
             made, warning = await pairing.pair(http, wish.url, wish.code, wish.name, ssl=context)
         await pairing.save(self._secrets, made)
         return paired(made, warning)
+
+    async def adopt(self, made: Adopt) -> Paired:
+        own = pairing.own_instance(made.url, made.id, made.refresh_token)
+        await pairing.save(self._secrets, own, {"rsa": made.rsa_private_key, "ecdsa": made.ecdsa_private_key})
+        return paired(own, None)
 
     async def unpair(self) -> str | None:
         former = await pairing.load(self._secrets)

@@ -77,17 +77,27 @@ def _inline(inline: dict[str, Any]) -> tuple[str, str, str]:
 @click.option(
     "--name", default=platform.node() or "companion", help="How the gateway is to list it. [default: the host name]"
 )
+@click.option("--take-over", is_flag=True, help="Gladys Plus: even if the account has a Gladys.")
+@click.option("--yes", is_flag=True, help="Gladys Plus: do not ask whether to go on.")
 @json_option
 @click.pass_obj
-def pair(settings: Settings, url: str, code: str | None, name: str, as_json: bool) -> None:
+def pair(settings: Settings, url: str, code: str | None, name: str, take_over: bool, yes: bool, as_json: bool) -> None:
     """Pair this home with the gateway at URL.
 
-    The code comes from the gateway: `gladys-companion gateway home pair-code HOME`. It lasts 10 minutes.
+    The code comes from the gateway: `gladys-companion gateway home pair-code HOME`. It lasts 10 minutes. At Gladys Plus
+    (https://api.gladysgateway.com) you log in instead, and the companion becomes an instance of its own.
     """
-    if code is None:
-        code = click.prompt("Pairing code", type=str)
-    wish = {"url": url, "code": code, "name": name[:100]}
-    found = ask(settings.config(), lambda client: client.ask("POST", "/api/pair", wish, within=PAIR_WITHIN))
+    from gladys_companion.cli.own_instance import (  # noqa: PLC0415 - half a second to import, which others need not
+        pair_by_login,
+        wants_login,
+    )
+
+    config = settings.config()
+    if code is None and asyncio.run(wants_login(config, url)):
+        found = asyncio.run(pair_by_login(config, url, name, take_over=take_over, yes=yes))
+    else:
+        wish = {"url": url, "code": code or click.prompt("Pairing code", type=str), "name": name[:100]}
+        found = ask(config, lambda client: client.ask("POST", "/api/pair", wish, within=PAIR_WITHIN))
     if as_json:
         print_json(found)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,9 +22,10 @@ from msgspec import Struct
 from gladys_companion.errors import PairingRefused, ProtocolError, RequestError, Unavailable
 from gladys_companion.ports import Secrets
 
-__all__ = ["Pairing", "check_url", "leave", "load", "members", "pair", "plainly", "save"]
+__all__ = ["Pairing", "check_url", "leave", "load", "members", "own_instance", "pair", "plainly", "save"]
 
 NAME = "pairing"
+KEYS = "keys"
 OK = 200
 MOST_ANSWER = 65_536  # bytes; a token has a few hundred
 ANSWER_WITHIN = ClientTimeout(total=20)
@@ -137,6 +139,11 @@ def plainly(error: Exception) -> str:
 
 async def leave(http: ClientSession, pairing: Pairing, *, ssl: SSLContext) -> str | None:
     """Tell the gateway that this instance is gone; return what is left to do there, None when it knows."""
+    if not pairing.own:
+        return (
+            f"{pairing.url} has no way to remove an instance: the companion's stays there, unused. A Gladys on the "
+            "account gets messages and dashboard back when it connects again: restart it."
+        )
     headers = {"Authorization": pairing.refresh_token}
     try:
         async with http.post(
@@ -153,12 +160,29 @@ async def leave(http: ClientSession, pairing: Pairing, *, ssl: SSLContext) -> st
     )
 
 
+def own_instance(url: str, instance_id: str, refresh_token: str) -> Pairing:
+    """Return the pairing of an instance of one's own at Gladys Plus.
+
+    Raises:
+        RequestError: 422, the address is none.
+    """
+    return Pairing(
+        url=check_url(url),
+        instance_id=instance_id,
+        home_id="",
+        home_name="Gladys Plus",
+        refresh_token=refresh_token,
+        own=False,
+    )
+
+
 async def load(secrets: Secrets) -> Pairing | None:
     """Return the pairing, or None while there is none."""
     kept = await secrets.get(NAME)
     return msgspec.json.decode(kept, type=Pairing) if kept else None
 
 
-async def save(secrets: Secrets, pairing: Pairing | None) -> None:
-    """Keep the pairing, or with None forget it; returns when committed."""
+async def save(secrets: Secrets, pairing: Pairing | None, keys: Mapping[str, str] | None = None) -> None:
+    """Keep the pairing with the instance's private keys, or with None forget them; returns when committed."""
+    await secrets.set(KEYS, msgspec.json.encode(keys) if keys else None)
     await secrets.set(NAME, msgspec.json.encode(pairing) if pairing else None)

@@ -7,7 +7,7 @@ from typing import Protocol
 from gladys_companion.discovery import Seen
 from gladys_companion.plugins import PluginRecord
 from gladys_companion.ports import Trouble, Wanted
-from gladys_companion.web.views import Pair, Paired
+from gladys_companion.web.views import Adopt, Pair, Paired
 from gladys_companion.web.vitals import Vitals
 
 __all__ = ["Host"]
@@ -31,6 +31,13 @@ class Host(Protocol):
         Raises:
             RequestError, AuthError: the gateway refused; the sentence says why.
             Unavailable: it can not be reached.
+        """
+
+    async def adopt(self, made: Adopt) -> Paired:
+        """Keep the token and the keys of an instance that was made at Gladys Plus, and connect as it.
+
+        Raises:
+            RequestError: 422, the address is none.
         """
 
     async def unpair(self) -> str | None:

@@ -92,6 +92,10 @@ async def _pair(service: Service, request: web.Request) -> object:
     return await service.host.pair(await decode_body(request, views.Pair))
 
 
+async def _adopt(service: Service, request: web.Request) -> object:
+    return await service.host.adopt(await decode_body(request, views.Adopt))
+
+
 async def _unpair(service: Service, _: web.Request) -> object:
     return views.Unpaired(warning=await service.host.unpair())
 
@@ -178,6 +182,14 @@ ROUTES: tuple[Route, ...] = (
         answer=Receipt,
     ),
     route("POST", "/api/pair", _pair, summary="Pair with a gateway", body=views.Pair, answer=views.Paired),
+    route(
+        "POST",
+        "/api/pair/instance",
+        _adopt,
+        summary="Connect as an instance that was made at Gladys Plus",
+        body=views.Adopt,
+        answer=views.Paired,
+    ),
     route("POST", "/api/unpair", _unpair, summary="Forget the gateway", answer=views.Unpaired),
     Route(
         method="POST",

@@ -15,6 +15,7 @@ from gladys_companion.ports import Trouble
 __all__ = [
     "AddDevice",
     "AddFeature",
+    "Adopt",
     "AliasView",
     "DeviceView",
     "EventView",
@@ -201,6 +202,17 @@ class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: Word
     code: Word
     name: Word = "companion"
+
+
+class Adopt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An instance that was made at Gladys Plus: what it connects with, and its private keys (JWK, as JSON)."""
+
+    url: Word
+    id: Word
+    name: Word
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=5_000)]
+    rsa_private_key: Annotated[str, Meta(min_length=1, max_length=5_000)]
+    ecdsa_private_key: Annotated[str, Meta(min_length=1, max_length=5_000)]
 
 
 class PairDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
