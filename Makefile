@@ -36,6 +36,7 @@ bench: $(VENV)
 	@$(BIN)/python -m bench.pushes
 	@$(BIN)/python -m bench.devices
 	@$(BIN)/python -m bench.presence
+	@$(BIN)/python -m bench.inline
 	@$(BIN)/python -m bench.retries
 
 torture: $(VENV)

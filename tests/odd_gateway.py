@@ -96,6 +96,7 @@ class Gateway:
         self.token_answer: Callable[[], tuple[HTTPStatus, str]] = self._token
         self.serve: Callable[[Peer], Awaitable[None]] = Peer.join
         self.users = HTTPStatus.OK  # whether an access token is good
+        self.asked_for_users = 0
         self.refuse = False  # each websocket
         self.server: Server
 
@@ -105,6 +106,7 @@ class Gateway:
     def http(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is no websocket."""
         if request.path == "/instances/users":
+            self.asked_for_users += 1
             return connection.respond(self.users, "[]")
         if request.path != "/instances/access-token":
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "") if self.refuse else None

@@ -144,7 +144,20 @@ async def test_devices_and_refreshed_tokens(anna: Person, clock: SetClock) -> No
     assert await anna.call("revokeDevice", device["id"]) == {"id": device["id"], "revoked": True}
     assert (await anna.call("getAccessToken", done["refreshToken"]))["failed"]["status"] == 403
     assert (await anna.call("getAccessToken", "garbage"))["failed"]["status"] == 401
-    assert (await anna.call("revokeDevice", "nothing"))["failed"]["status"] == 404
+    assert (await anna.call("getMyself"))["failed"]["status"] == 403  # its access token ended as well
+
+
+async def test_another_password_ends_what_began_with_the_old_one(anna: Person, world: World) -> None:
+    """Set at the gateway, it logs out everywhere at once, also who was about to set a second factor up."""
+    begun = (await anna.call("login", EMAIL, PASSWORD))["access_token"]
+    app = await anna.set_up()
+    await anna.log_in(app)
+    logins = Logins(world.gateway.accounts)
+    await logins.reset_two_factor(EMAIL)
+    await logins.set_password(EMAIL, new_login_keys(EMAIL, "another password"))
+    assert (await anna.call("configureTwoFactor", begun))["failed"]["status"] == 401
+    assert (await anna.call("getMyself"))["failed"]["status"] == 403
+    assert "access_token" in await anna.call("login", EMAIL, "another password")
 
 
 async def test_what_one_may_change(anna: Person, world: World) -> None:

@@ -101,6 +101,17 @@ async def test_a_gladys_that_says_too_much(gateway: Gateway, tmp_path: Path) -> 
             await passes(another, peer)
 
 
+@pytest.mark.parametrize("frame", [b"\x04binary", "42" + "x" * 40_000_000], ids=["binary", "oversized"])
+async def test_frames_that_no_gateway_sends(gateway: Gateway, tmp_path: Path, frame: str | bytes) -> None:
+    """What is binary is dropped, and what is too large ends that connection to Gladys Plus: the next one works."""
+    async with both(tmp_path, gateway) as (world, gladys, peer):
+        scripted = Scripted(gateway)
+        await peer.socket.send(frame)
+        again = await scripted.peer() if isinstance(frame, str) else peer
+        await world.until_up()
+        await passes(gladys, again)
+
+
 async def test_nobody_waits_for_who_never_acks(gateway: Gateway, tmp_path: Path) -> None:
     """Both sides get an error for what the other never answers, and its late answer is dropped."""
     async with both(tmp_path, gateway, answer_within=QUICK) as (_, gladys, peer):
@@ -227,3 +238,26 @@ async def test_a_token_that_is_not_believed(gateway: Gateway, tmp_path: Path) ->
         await another.socket.send_str('421["message",{}]')
         assert told(await another.hear())[1]["error_code"] == "UNAUTHORIZED"
         assert (await peer.ask(7, message(PRESENCE.external_id, 1)))["status"] == 200
+
+
+async def test_who_is_refused_for_ever_is_held_up(
+    gateway: Gateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Gladys' own client asks anew at once, for ever, where it gets 401; and that holds up no end of the daemon."""
+    gateway.users = HTTPStatus.UNAUTHORIZED
+    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
+        async with open_world(tmp_path, gateway.url) as world:
+
+            async def storm() -> None:
+                with suppress(aiohttp.ClientError):
+                    while True:
+                        async with http.get(f"{world.url}/instances/users") as answer:
+                            assert answer.status == HTTPStatus.UNAUTHORIZED
+
+            began = asyncio.get_running_loop().time()
+            asking = group.create_task(storm())
+            await until(lambda: gateway.asked_for_users >= 7)
+            assert asyncio.get_running_loop().time() - began > 1.0
+        await asking
+    assert gateway.asked_for_users < 10
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

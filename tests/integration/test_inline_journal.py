@@ -75,6 +75,17 @@ async def test_gladys_is_given_later_what_came_while_it_was_away(
             await living.until_rows(STATES, ("delivered", 40))
 
 
+async def test_a_restart_of_the_daemon_loses_nothing(npm_modules: Path, plus: tuple[Node, str], tmp_path: Path) -> None:
+    """What waited for Gladys when the daemon ended is given to it once both are there again."""
+    peer, upstream = plus
+    async with open_living(tmp_path, upstream, **QUICK) as living:
+        await away(living, npm_modules)
+        await told(peer, *(message("mqtt:of-gladys", number) for number in range(5)))
+    async with open_living(tmp_path, upstream, **QUICK) as living, open_gladys(npm_modules, living.url) as (gladys, _):
+        assert await values(gladys, 5) == list(range(5))
+        await living.until_rows(STATES, ("delivered", 5))
+
+
 async def test_what_is_late_is_history(npm_modules: Path, plus: tuple[Node, str], tmp_path: Path) -> None:
     """A number is told with its time, so that no scene runs; what Gladys has no history of is not told."""
     peer, upstream = plus

@@ -6,6 +6,7 @@ counted, and no code is taken twice.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 
 from msgspec import Struct
@@ -56,6 +57,7 @@ class LoginFlow:
         self._clock = accounts.clock
         self._tokens = accounts.tokens
         self._under_way: OrderedDict[str, _UnderWay] = OrderedDict()
+        self._changing = asyncio.Lock()
         self._wrong = Tries(self._clock, MOST_WRONG, WRONG_WITHIN, "wrong passwords or codes came for this login")
 
     def salt(self, email: str) -> str:
@@ -93,9 +95,9 @@ class LoginFlow:
             raise RequestError(403, "FORBIDDEN", "The password is wrong.")
         self._wrong.forgive(login.email)
         if login.two_factor_since is None:
-            token = {"access_token": self._tokens.issue(login.email, CONFIGURE)}
+            token = {"access_token": self._tokens.issue(login.srp_salt, CONFIGURE)}
         else:
-            token = {"two_factor_token": self._tokens.issue(login.email, TWO_FACTOR, LASTS)}
+            token = {"two_factor_token": self._tokens.issue(login.srp_salt, TWO_FACTOR, LASTS)}
         return {"server_session_proof": session.proof, **token}
 
     async def configure(self, token: str) -> str:
@@ -117,10 +119,11 @@ class LoginFlow:
         Raises:
             RequestError: 401; 403, the code is wrong; 429.
         """
-        login = self.whose(token, CONFIGURE)
-        if login.two_factor_since is None:
-            step = self._step(login, code)
-            await self._logins.put(replace(login, two_factor_since=self._clock.now(), two_factor_step=step))
+        async with self._changing:
+            login = self.whose(token, CONFIGURE)
+            if login.two_factor_since is None:
+                step = self._step(login, code)
+                await self._logins.put(replace(login, two_factor_since=self._clock.now(), two_factor_step=step))
 
     async def log_in(self, token: str, code: str, device_name: str) -> LoggedIn:
         """Return what a device is given that knows password and code.
@@ -128,14 +131,14 @@ class LoginFlow:
         Raises:
             RequestError: 401; 403, the code is wrong; 422, the name is none; 429.
         """
-        login = self.whose(token, TWO_FACTOR)
         name, now = checked_name(device_name), self._clock.now()
-        step = self._step(login, code)
-        await self._logins.put(replace(login, two_factor_step=step))
+        async with self._changing:  # or two at once could use one code
+            login = self.whose(token, TWO_FACTOR)
+            await self._logins.put(replace(login, two_factor_step=self._step(login, code)))
         refresh_token = keys.new_secret()
         device = Device(id=new_id(), email=login.email, name=name, created_at=now, last_seen=now)
         await self._logins.add_device(device, keys.digest(refresh_token))
-        return LoggedIn(login, device, self._tokens.issue(login.email, USER), refresh_token)
+        return LoggedIn(login, device, self._tokens.issue(device.id, USER), refresh_token)
 
     async def refresh(self, refresh_token: str) -> str:
         """Return an access token.
@@ -149,7 +152,7 @@ class LoginFlow:
         if device.revoked_at is not None:
             raise RequestError(403, "FORBIDDEN", "This device was logged out: log in again.")
         await self._logins.put_devices([replace(device, last_seen=self._clock.now())])
-        return self._tokens.issue(device.email, USER)
+        return self._tokens.issue(device.id, USER)
 
     def whose(self, token: str, audience: str = USER) -> Login:
         """Return whose token it is.
@@ -158,13 +161,22 @@ class LoginFlow:
             RequestError: 401.
         """
         try:
-            email = self._tokens.whose(token, audience)
+            subject = self._tokens.whose(token, audience)
         except AuthError as error:
             raise RequestError(401, "UNAUTHORIZED", f"{error}: log in again.") from error
-        login = self._logins.login(email)
+        login = self._of_device(subject) if audience == USER else self._of_salt(subject)
         if login is None:
-            raise RequestError(401, "UNAUTHORIZED", "This login is not known here any more.")
+            raise RequestError(401, "UNAUTHORIZED", "This was logged out: log in again.")
         return login
+
+    def _of_device(self, device_id: str) -> Login | None:
+        """Return whose device it is: a token ends with its device, not only an hour later."""
+        device = self._logins.device(device_id)
+        return None if device is None or device.revoked_at is not None else self._logins.login(device.email)
+
+    def _of_salt(self, salt: str) -> Login | None:
+        """Return whose login has this salt, which is another as soon as the password is."""
+        return next((login for login in self._logins.all() if login.srp_salt == salt), None)
 
     def _known(self, email: str) -> Login:
         login = self._logins.login(srp.email_of(email))

@@ -103,6 +103,10 @@ class SqliteLogins:
         """Return the devices of a login, revoked ones too, oldest first."""
         return tuple(device for device in self._devices.values() if device.email == email)
 
+    def device(self, device_id: str) -> Device | None:
+        """Return a device, revoked or not."""
+        return self._devices.get(device_id)
+
     def device_of(self, token_digest: bytes) -> Device | None:
         """Return the device of a refresh token's digest, revoked or not."""
         return self._devices.get(self._tokens.get(token_digest, ""))

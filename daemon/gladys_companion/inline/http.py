@@ -87,6 +87,8 @@ class PassThrough:
             return refusal(RequestError(400, "BAD_REQUEST", "A path must begin with a slash."))
         answer = web.StreamResponse()
         await self._brake(request)
+        if request.transport is None:  # nobody waits for it any more
+            return answer
         try:
             async with self._http.request(
                 request.method,

@@ -186,7 +186,7 @@ class Link:
             raise Unavailable(f"{self._pairing.url} can not be reached: {plainly(error)}") from error
         token = told.get("access_token")
         if status in {401, 403} and told.get("error_code"):  # else something between here and the gateway refuses
-            raise AuthError(f"{self._pairing.url} refuses this home's token: pair again with a fresh code.")
+            raise AuthError(f"{self._pairing.url} refuses this home's token: {self._help}.")
         if not isinstance(token, str) or not token:
             raise Unavailable(f"{self._pairing.url} answered {status} where a token was asked for")
         self._token = (token, self._clock.elapsed())
@@ -227,6 +227,13 @@ class Link:
         except (OSError, InvalidHandshake, InvalidURI) as error:
             raise Unavailable(f"{self._pairing.url} can not be connected: {error}") from error
 
+    @property
+    def _help(self) -> str:
+        """What helps who is refused."""
+        if self._passing is not None:
+            return "Gladys has to log in there again"
+        return "pair again with a fresh code" if self._pairing.own else "pair again"
+
     async def _authenticate(self, socket: ClientConnection, token: str, *, fresh: bool) -> float:
         """Open the session; return after how many seconds without a frame it is dead."""
         async with asyncio.timeout(OPEN_WITHIN):
@@ -248,7 +255,7 @@ class Link:
                     case socketio.ServerEvent(name="instance-authentication-failed"):
                         self._token = None
                         if fresh:
-                            raise AuthError(f"{self._pairing.url} refuses this home: pair again with a fresh code.")
+                            raise AuthError(f"{self._pairing.url} refuses this home: {self._help}.")
                         raise Unavailable("the access token was too old; asking for a fresh one")
                     case socketio.ConnectError() | socketio.Disconnected() | socketio.Closed():
                         raise Unavailable("the gateway refused the session")
