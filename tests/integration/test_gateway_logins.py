@@ -199,11 +199,11 @@ async def test_what_is_not_offered(anna: Person) -> None:
         ("getEcowattSignals", "4.86.1"),
         ("getEdfTempo", "4.86.1"),
         ("cameraStartStreaming",),
-        ("adminGetAccounts",),
         ("getLatestGladysVersion", "4.86.1", {}),
     ):
         failed = (await anna.call(method, *args))["failed"]
         assert (failed["status"], failed["body"]["error_code"]) == (501, "NOT_OFFERED"), method
+    assert (await anna.call("adminGetAccounts"))["failed"]["body"]["error_code"] == "ROUTE_NOT_FOUND"
     assert "failed" in await anna.call("userConnect", done["refreshToken"], done["serializedKeys"])
 
 

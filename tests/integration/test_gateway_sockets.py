@@ -100,9 +100,12 @@ async def test_nobody_is_cut(tmp_path: Path) -> None:
 async def test_unknown_event_is_answered(tmp_path: Path) -> None:
     """What the gateway does not know is acked with an error, authenticated or not, and harms nobody."""
     async with open_world(tmp_path) as world, world.connected() as home:
-        for name in ("message", "nonsense", "open-api-message"):
+        for name in ("nonsense", "open-api-message"):
             answer = await home.ask(name, {"any": 1})
             assert (answer["status"], answer["error_code"]) == (404, "UNKNOWN_EVENT")
+        for name in ("message", "user-authentication"):  # of a dashboard, which there is none of
+            answer = await home.ask(name, {"any": 1})
+            assert (answer["status"], answer["error_code"]) == (501, "NOT_OFFERED")
         assert await home.ask("latency") == {}
         assert (await world.state(1)).status == 200
         async with world.socket(None) as stranger:

@@ -20,7 +20,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "/invitations": "a home has one login",
     "/accounts": "there is nothing to pay for",
     "/stripe": "there is nothing to pay for",
-    "/admin": "the command line at the gateway does that",
     "/stats": "there are none",
     "/backups": "there is no backup of Gladys here: make it at home",
     "/cameras": "cameras are not passed on",
