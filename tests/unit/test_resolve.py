@@ -451,6 +451,14 @@ def test_who_is_told_what_gladys_plus_sent(
     assert INLINE not in targets(plan(structs.replace(relayed, relayed=None), known))
 
 
+def test_the_test_of_a_phone_is_no_mistake() -> None:
+    """It comes, and does nothing, unless somebody gave its name a meaning."""
+    test = event("companion-test", kind="signal")
+    assert (plan(test, registry()).state, targets(plan(test, registry()))) == ("planned", [])
+    meant = registry(signals={"companion-test": frozenset({ANY_KEY})})
+    assert targets(plan(test, meant)) == [SIGNALS]
+
+
 def test_positions_are_given_to_gladys_once() -> None:
     """In-line, as they come; then what is made of them is not told by the API as well."""
     made = event("", kind="location", origin=PRESENCE, body='{"gladys_user": "anna"}')

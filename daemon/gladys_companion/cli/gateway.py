@@ -8,6 +8,7 @@ from gladys_companion import logs
 from gladys_companion.cli.gateway_account import account
 from gladys_companion.cli.gateway_homes import home
 from gladys_companion.cli.gateway_keys import key
+from gladys_companion.cli.gateway_phone import phone
 from gladys_companion.cli.settings import Settings
 
 __all__ = ["gateway"]
@@ -21,6 +22,7 @@ def gateway() -> None:
 gateway.add_command(home)
 gateway.add_command(key)
 gateway.add_command(account)
+gateway.add_command(phone)
 
 
 @gateway.command()

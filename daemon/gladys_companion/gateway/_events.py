@@ -14,6 +14,7 @@ __all__ = [
     "expire",
     "held",
     "insert",
+    "newest",
     "one",
     "orders",
     "prove",
@@ -89,6 +90,12 @@ def orders(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
 def one(connection: sqlite3.Connection, event_id: str) -> StoredEvent | None:
     """Return an event."""
     row = connection.execute(_SELECT_ONE, (event_id,)).fetchone()
+    return _stored(row) if row else None
+
+
+def newest(connection: sqlite3.Connection, key_id: str) -> StoredEvent | None:
+    """Return the last event of a key."""
+    row = connection.execute(f"{_SELECT} WHERE key_id = ? ORDER BY seq DESC LIMIT 1", (key_id,)).fetchone()
     return _stored(row) if row else None
 
 

@@ -25,9 +25,12 @@ from gladys_companion.gateway.limits import Limit, networks, sender_of
 from gladys_companion.gateway.responses import refusal, respond
 from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many, tracks
 from gladys_companion.gateway.sockets import Sockets
+from gladys_companion.pages import STATIC, static_file
 
 __all__ = ["Front", "Server"]
 
+
+LIVE = frozenset({"/add/phone/live"})  # what goes on for as long as its page is looked at
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -102,6 +105,8 @@ class Front:
         return await self._in_time(self._sockets.handle(request))
 
     async def _other(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if path.startswith(STATIC) and (file := await asyncio.to_thread(static_file, path)) is not None:
+            return file
         methods = self._routes.get(path)
         if methods is None:
             methods, request[ROUTE_ID] = self._routed(path)
@@ -112,16 +117,21 @@ class Front:
         if handler is None:
             names = ", ".join(methods)
             raise RequestError(405, "METHOD_NOT_ALLOWED", f"This route knows {names} only.", allow=list(methods))
-        return await self._in_time(handler(request))  # type: ignore[arg-type]  # they need no more than a BaseRequest has
+        if path in LIVE:
+            return await self._answer(request, handler)
+        return await self._in_time(self._answer(request, handler))
 
     def _routed(self, path: str) -> tuple[dict[str, Handler] | None, str]:
         """Return the methods of a route that holds an id, and the id."""
         parts = path.split("/")
-        for place in range(2, min(len(parts), 4)):
+        for place in range(2, min(len(parts), 5)):
             template = "/".join((*parts[:place], "{id}", *parts[place + 1 :]))
             if parts[place] and (methods := self._routes.get(template)) is not None:
                 return methods, unquote(parts[place])
         return None, ""
+
+    async def _answer(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+        return await handler(request)  # type: ignore[arg-type]  # they need no more than a BaseRequest has
 
     async def _in_time(self, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
         try:

@@ -25,6 +25,11 @@ def _logins(database: Database) -> None:
         database.execute(statement)
 
 
+@MIGRATIONS(name="0003-events-of-a-key")
+def _events_of_a_key(database: Database) -> None:
+    database.execute("CREATE INDEX events_key ON events (key_id, seq)")
+
+
 _LOGINS = """
 ALTER TABLE instances ADD COLUMN rsa_public_key TEXT;
 ALTER TABLE instances ADD COLUMN ecdsa_public_key TEXT;

@@ -24,6 +24,7 @@ from gladys_companion.engine_io import UPGRADE_WITHIN
 from gladys_companion.errors import AddressInUse, ConfigError, StoreError
 from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT
 from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.add_phone import add_phone_routes, phone_link_routes
 from gladys_companion.gateway.admin import admin_routes
 from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
@@ -31,6 +32,7 @@ from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.login_flow import LoginFlow
 from gladys_companion.gateway.login_routes import login_routes
+from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
 from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
@@ -142,6 +144,7 @@ async def open_gateway(
             ping_timeout=times.ping_timeout,
             upgrade_within=times.upgrade,
         )
+        onboarding = Onboarding(accounts, config.public_url)
         trusted, flow = networks(config.trusted_proxies), LoginFlow(accounts)
         front = Front(
             phones=PhoneRoutes(storage, relay, config, clock, body_within=times.body),
@@ -150,13 +153,14 @@ async def open_gateway(
                 *instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
                 *login_routes(accounts, flow, lambda request: sender_of(request, trusted)),
                 *user_routes(accounts, flow),
+                *add_phone_routes(onboarding, storage, secure=lambda: onboarding.public_url.startswith("https://")),
             ],
             healthy=storage.prove,
             options=config,
             clock=clock,
             within=times.body,
         )
-        path = await enter(_unix_socket(accounts, storage, socket_path(runtime_directory)))
+        path = await enter(_unix_socket(accounts, onboarding, storage, socket_path(runtime_directory)))
         listening = await enter(_listening(front, sockets, (host, port), context, times))
         host, port = listening.sockets[0].getsockname()[:2]
         running = RunningGateway(
@@ -252,7 +256,9 @@ async def _listening(
 
 
 @asynccontextmanager
-async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -> AsyncIterator[Path]:
+async def _unix_socket(
+    accounts: Accounts, onboarding: Onboarding, storage: SqliteStorage, path: Path
+) -> AsyncIterator[Path]:
     """Serve what only the machine's own people may do, mode 0660; a socket that a dead process left is replaced."""
 
     async def health(_: web.Request) -> web.Response:
@@ -260,7 +266,7 @@ async def _unix_socket(accounts: Accounts, storage: SqliteStorage, path: Path) -
         return web.json_response({"status": 200})
 
     app = web.Application(middlewares=[answer_errors])
-    app.add_routes([*admin_routes(accounts), web.get("/healthz", health)])
+    app.add_routes([*phone_link_routes(onboarding), *admin_routes(accounts), web.get("/healthz", health)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
     try:

@@ -131,6 +131,11 @@ class SqliteStorage(SqliteDirectory):
         found = await self._store.write(lambda db: _events.one(db.conn, event_id))
         return self._current(found) if found else None
 
+    async def newest_of(self, key_id: str) -> StoredEvent | None:
+        """Return the event that a key posted last, as it is now."""
+        found = await self._store.read(lambda db: _events.newest(db.conn, key_id))
+        return self._current(found) if found else None
+
     async def expire(self, received_before: float, now: float, limit: int = 500) -> Sequence[StoredEvent]:
         """Settle the oldest held events as expired and erase their bodies; return them."""
         await self.flush()

@@ -238,6 +238,9 @@ class Relayed(Protocol):
     async def event(self, event_id: str) -> StoredEvent | None:
         """Return an event as it is now."""
 
+    async def newest_of(self, key_id: str) -> StoredEvent | None:
+        """Return the event that a key posted last, as it is now."""
+
     async def expire(self, received_before: float, now: float, limit: int = 500) -> Sequence[StoredEvent]:
         """Settle the oldest held events as expired and erase their bodies; return them, none when that was all."""
 

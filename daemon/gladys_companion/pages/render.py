@@ -1,0 +1,64 @@
+"""Makes pages of templates. What comes from outside is escaped, and a missing value is an error, not a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jinja2
+from aiohttp import web
+
+from gladys_companion.pages.i18n import LANGUAGES, Translator, choose
+from gladys_companion.pages.static import address_of
+
+__all__ = ["HEADERS", "Renderer"]
+
+LANGUAGE = "language"  # the query parameter and cookie that choose one
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Renderer:
+    """The templates below ``pages/templates``, all read at once: made once, in a thread, and shared."""
+
+    def __init__(self) -> None:
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("gladys_companion", "pages/templates"),
+            autoescape=True,
+            auto_reload=False,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
+        address_of("style.css")  # reads all of them
+        self._translators = {language: Translator(language) for language in LANGUAGES}
+
+    def translator(self, request: web.BaseRequest) -> Translator:
+        """Return who says things in the language of who asks."""
+        wanted = request.query.get(LANGUAGE) or request.cookies.get(LANGUAGE)
+        return self._translators[choose(request.headers.get("Accept-Language"), wanted)]
+
+    def page(self, request: web.BaseRequest, template: str, status: int = 200, **values: object) -> web.Response:
+        """Return a page in the language of who asks; ``values`` are what the template shows."""
+        t = self.translator(request)
+        language = t.language
+        text = self._templates.get_template(template).render(
+            t=t,
+            language=language,
+            languages=LANGUAGES,
+            static=address_of,
+            path=request.path,
+            **values,
+        )
+        response = web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+        if request.query.get(LANGUAGE) == language:
+            response.set_cookie(LANGUAGE, language, max_age=31_536_000, httponly=True, samesite="Lax", path="/")
+        return response
