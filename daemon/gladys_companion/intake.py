@@ -7,13 +7,16 @@ handed it to the gateway.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from functools import partial
+from time import perf_counter
 
 import msgspec
 from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.metrics import Durations
 from gladys_companion.model import Event, Plan, Receipt, RegistrySnapshot
 from gladys_companion.resolve import nearest
 from gladys_companion.store.journal import Recorded, Settlement, record
@@ -21,7 +24,7 @@ from gladys_companion.store.receipts import OPEN, receipt
 from gladys_companion.store.trace import told, untold
 from gladys_companion.store.writer import Chain, Store
 
-__all__ = ["Intake"]
+__all__ = ["Counts", "Intake"]
 
 UNKNOWN_ID = "DEVICE_FEATURE_NOT_FOUND"
 
@@ -34,6 +37,15 @@ class _Waiter:
         self.left: set[str] = set()
         self.done = asyncio.Event()
         self.gone = False
+
+
+class Counts:
+    """What happened since the start, for who measures."""
+
+    def __init__(self) -> None:
+        self.events: Counter[tuple[str, ...]] = Counter()  # by kind and origin
+        self.deliveries: Counter[tuple[str, ...]] = Counter()  # by target and the state that they settled in
+        self.receipts = Durations()
 
 
 class Intake:
@@ -64,6 +76,7 @@ class Intake:
         self._wake = wake
         self._settle_within = settle_within
         self._clock = clock
+        self.counts = Counts()
         self._waiters: dict[int, _Waiter] = {}
         self._changed = asyncio.Event()
         self.arrived = asyncio.Event()  # pulsed at each commit, for who follows the journal
@@ -76,9 +89,15 @@ class Intake:
         Raises:
             StoreError: nothing was stored; the sender has to keep it.
         """
+        began = perf_counter()
+        told = await self._submit(event, chain)
+        self.counts.receipts.add(perf_counter() - began)
+        return told
+
+    async def _submit(self, event: Event, chain: Chain | None) -> Receipt:
         waiter = _Waiter()
         try:
-            recorded = await self._store.write(self._job(event), partial(self._committed, waiter), chain)
+            recorded = await self._store.write(self._job(event), partial(self._committed, event, waiter), chain)
             if not recorded.lanes:
                 return await self._helped(recorded.receipt, event)
             async with asyncio.timeout(self._settle_within):
@@ -98,7 +117,7 @@ class Intake:
         Raises:
             StoreError: nothing was stored; the sender has to keep it.
         """
-        await self._store.write(self._job(event), partial(self._committed, None))
+        await self._store.write(self._job(event), partial(self._committed, event, None))
 
     async def _helped(self, told: Receipt, event: Event) -> Receipt:
         """Add to a 404 the ids that the sender may have meant; beside the loop, for there may be thousands."""
@@ -108,9 +127,11 @@ class Intake:
         found = await asyncio.to_thread(nearest, self._registry(), event.external_id, key_id)
         return msgspec.structs.replace(told, nearest=found)
 
-    def _committed(self, waiter: _Waiter | None, recorded: Recorded) -> None:
+    def _committed(self, event: Event, waiter: _Waiter | None, recorded: Recorded) -> None:
         """Set going what an event began; also when whoever submitted it is gone."""
         self._pulse()
+        if recorded.seq:
+            self.counts.events[event.kind, event.origin] += 1
         if waiter is not None and not waiter.gone and recorded.lanes:
             waiter.seq = recorded.seq
             waiter.left = {target.target for target in recorded.receipt.targets if target.state in OPEN}
@@ -139,6 +160,7 @@ class Intake:
         for one in settlements:
             if one.state in OPEN:
                 continue
+            self.counts.deliveries[one.target, one.state] += 1
             waiter = self._waiters.get(one.seq)
             if waiter is None:
                 self._changed.set()

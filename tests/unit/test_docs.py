@@ -129,7 +129,7 @@ def test_no_command_is_invented() -> None:
 
 def test_every_local_route_is_in_the_reference() -> None:
     """Each route has a row, which says whether it is served on TCP; and no row is left over."""
-    rows = re.findall(r"^\| `([A-Z]+ /api/\S+)` \| (yes)? ?\|", page("http-api.md"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z]+ /\S+)` \| (yes)? ?\|", page("http-api.md"), re.MULTILINE)
     assert {route: bool(reads) for route, reads in rows} == {f"{one.method} {one.path}": one.reads for one in ROUTES}
 
 

@@ -111,6 +111,13 @@ def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
             ipaddress.ip_network(proxy)
         except ValueError:
             yield f"gateway.trusted_proxies[{index}]", f"{proxy!r} is not an address or network such as '10.0.0.0/8'."
+    if gateway.metrics_listen:
+        host, wrong = _listens(gateway.metrics_listen)
+        if host is None:
+            yield "gateway.metrics_listen", wrong
+        elif not is_loopback(host):
+            sentence = f"{host} can be reached by other machines, and there is no password."
+            yield "gateway.metrics_listen", f"{sentence} Let Prometheus run here, or come by a tunnel."
     if gateway.public_url and not gateway.public_url.startswith(("https://", "http://")):
         yield "gateway.public_url", "it must begin with https:// (or http:// on a network of your own)."
 

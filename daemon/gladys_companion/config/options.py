@@ -175,6 +175,7 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:8482"
     public_url: str = ""
+    metrics_listen: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
     behind_proxy: bool = False

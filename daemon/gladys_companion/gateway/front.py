@@ -6,6 +6,7 @@ Phones come first and take the shortest way. No answer and no log holds a path o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,7 @@ from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway import not_offered, openapi
 from gladys_companion.gateway.answers import ROUTE_ID
 from gladys_companion.gateway.limits import Limit, networks, sender_of
+from gladys_companion.gateway.measures import Answers
 from gladys_companion.gateway.responses import refusal, respond
 from gladys_companion.gateway.routes import PREFIX, PhoneRoutes, too_many, tracks
 from gladys_companion.gateway.sockets import Sockets
@@ -61,6 +63,7 @@ class Front:
         clock: Clock,
         within: float,
     ) -> None:
+        self.answers = Answers()
         self._phones = phones
         self._sockets = sockets
         self._healthy = healthy
@@ -91,11 +94,21 @@ class Front:
                 error.status = 503 if tracks(path) else error.status  # type: ignore[misc]  # its own
                 raise error
             if path.startswith(PREFIX):
-                not_offered.refuse(path)
-                return await self._phones.handle(request, path, sender)
+                return await self._phone(request, path, sender)
             return await self._other(request, path)
         except CompanionError as error:
             return refusal(error)
+
+    async def _phone(self, request: web.BaseRequest, path: str, sender: str) -> web.StreamResponse:
+        began = time.perf_counter()
+        response: web.StreamResponse
+        try:
+            not_offered.refuse(path)
+            response = await self._phones.handle(request, path, sender)
+        except CompanionError as error:
+            response = refusal(error)
+        self.answers.add(path, response.status, began)
+        return response
 
     async def _socket(self, request: web.BaseRequest, sender: str) -> web.StreamResponse:
         if "sid" not in request.query and (over := self._by_address.take(sender)):

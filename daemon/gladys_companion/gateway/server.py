@@ -32,12 +32,14 @@ from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.login_flow import LoginFlow
 from gladys_companion.gateway.login_routes import login_routes
+from gladys_companion.gateway.measures import Answers, families
 from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.relay import UNACKED_AFTER, Relay
 from gladys_companion.gateway.routes import BODY_WITHIN, PhoneRoutes
 from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
 from gladys_companion.gateway.users import user_routes
+from gladys_companion.metrics import CONTENT_TYPE, exposition
 from gladys_companion.unix_socket import listening as listening_at
 
 __all__ = ["RunningGateway", "Times", "database_path", "open_gateway", "run_gateway", "socket_path"]
@@ -160,6 +162,8 @@ async def open_gateway(
             clock=clock,
             within=times.body,
         )
+        if config.metrics_listen:
+            await enter(_measuring(config.metrics_listen, accounts, sockets, front.answers, clock.now()))
         path = await enter(_unix_socket(accounts, onboarding, storage, socket_path(runtime_directory)))
         listening = await enter(_listening(front, sockets, (host, port), context, times))
         host, port = listening.sockets[0].getsockname()[:2]
@@ -253,6 +257,34 @@ async def _listening(
         listening.close()
         await sockets.close()
         await server.shutdown(_SHUTDOWN)
+
+
+@asynccontextmanager
+async def _measuring(
+    listen: str, accounts: Accounts, sockets: Sockets, answers: Answers, started_at: float
+) -> AsyncIterator[None]:
+    """Serve ``/metrics``, and nothing else, where Prometheus asks for it."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        told = exposition(await families(accounts, sockets, answers, started_at))
+        return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, *address(listen)).start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                sentence = f"[gateway] metrics_listen: another program already uses {listen}."
+                raise AddressInUse(sentence) from error
+            sentence = f"[gateway] metrics_listen: {listen} can not be listened on: {error.strerror}."
+            raise ConfigError(sentence) from error
+        yield
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager

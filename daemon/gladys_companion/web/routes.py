@@ -11,11 +11,13 @@ from aiohttp import web
 
 from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
+from gladys_companion.metrics import CONTENT_TYPE, exposition
 from gladys_companion.model import Receipt
 from gladys_companion.web import views, vitals
 from gladys_companion.web.bodies import decode_body
 from gladys_companion.web.device_routes import DEVICE_ROUTES
 from gladys_companion.web.gladys_routes import GLADYS_ROUTES
+from gladys_companion.web.metrics import families
 from gladys_companion.web.people_routes import PEOPLE_ROUTES
 from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, number, receipt_response, route
 from gladys_companion.web.service import Service
@@ -123,7 +125,34 @@ _LIST_QUERY = {
     "external_id": "only events that were sent to this id",
 }
 
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Answer what Prometheus asks."""
+    told = exposition(await families(request.app[SERVICE]))
+    return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _health(service: Service, _: web.Request) -> object:
+    """Say that the daemon can do its work.
+
+    Raises:
+        StoreError: it can not: the database does not answer.
+    """
+    await service.store.read(lambda database: database.execute("SELECT 1").fetchone())
+    return {"status": 200}
+
+
 ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=_metrics,
+        summary="For Prometheus",
+        answer=str,
+        reads=True,
+        media="text/plain",
+    ),
+    route("GET", "/healthz", _health, summary="Whether the database answers", answer=dict[str, int], reads=True),
     route("GET", "/api/status", _status, summary="How it goes", answer=vitals.Status, reads=True),
     route(
         "GET",
