@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gladys_companion.pages
+from gladys_companion.gateway.keys import SCOPES
 from gladys_companion.pages import LANGUAGES, STATIC, choose, static_file
 from gladys_companion.pages.i18n import sentences
 from gladys_companion.pages.static import address_of
 
 ROOT = Path(gladys_companion.pages.__file__).parent
-DYNAMIC = {f"language.{language}" for language in LANGUAGES}
+DYNAMIC = {f"language.{language}" for language in LANGUAGES} | {f"scope.{scope}" for scope in SCOPES}
 
 
 def used() -> set[str]:
     """Return every key that a template or a module asks for."""
     templates = "".join(file.read_text("utf-8") for file in sorted(ROOT.glob("templates/*.html")))
     modules = "".join(file.read_text("utf-8") for file in sorted(ROOT.parent.rglob("*.py")))
-    found = set(re.findall(r"""\bt\(["']([a-z.]+)["'](?! ~)""", templates)) - {"language."}
+    found = set(re.findall(r"""\bt\(["']([a-z.]+)["'](?! ~)""", templates)) - {"language.", "scope."}
     return found | set(re.findall(r"""\bt\("([a-z.]+)\"""", modules)) | DYNAMIC
 
 
@@ -44,7 +45,7 @@ def test_sentences_have_the_same_values_in_each_language() -> None:
         for key, sentence in first.items():
             assert placeholders(other[key]) == placeholders(sentence), key
             assert other[key].strip(), key
-        same = [key for key in first if other[key] == first[key] and key not in DYNAMIC]
+        same = [key for key in first if other[key] == first[key] and not key.startswith("language.")]
         assert same == []
 
 

@@ -6,6 +6,7 @@ import click
 
 from gladys_companion import logs
 from gladys_companion.cli.gateway_account import account
+from gladys_companion.cli.gateway_admins import admin
 from gladys_companion.cli.gateway_homes import home
 from gladys_companion.cli.gateway_keys import key
 from gladys_companion.cli.gateway_phone import phone
@@ -23,6 +24,7 @@ gateway.add_command(home)
 gateway.add_command(key)
 gateway.add_command(account)
 gateway.add_command(phone)
+gateway.add_command(admin)
 
 
 @gateway.command()

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Any
 
 import click
 
-from gladys_companion.cli.client import connect
-from gladys_companion.cli.gateway_admin import home_option
+from gladys_companion.cli.gateway_admin import ask_running, home_option
 from gladys_companion.cli.output import json_option, print_json
 from gladys_companion.cli.settings import Settings
-from gladys_companion.config import Config
-from gladys_companion.errors import Unavailable
 
 __all__ = ["phone"]
-
-NOT_RUNNING = "The gateway does not run. Start it: `systemctl start gladys-companion-gateway`, or `gateway run`."
 
 
 @click.group()
@@ -35,18 +28,10 @@ def phone_add(settings: Settings, name: str, user: str, home: str | None, as_jso
     """Make a link that sets up a phone NAME: opened on it within 10 minutes, once, it makes that phone's own key."""
     import segno  # noqa: PLC0415 - no other command needs it
 
-    found = asyncio.run(_link(settings.config(), {"name": name, "user": user, "home": home}))
+    found = asyncio.run(ask_running(settings.config(), "phone.add", {"name": name, "user": user, "home": home}))
     if as_json:
         print_json(found)
         return
     segno.make(found["url"], error="l").terminal(compact=True)
     click.echo(f"Scan this with the phone {found['name']!r}, or open it there: {found['url']}")
     click.echo("It is good once, and for 10 minutes.")
-
-
-async def _link(config: Config, wish: dict[str, Any]) -> dict[str, Any]:
-    async with connect(Path(config.runtime_directory, "gateway.sock")) as client:
-        if client is None:
-            raise Unavailable(NOT_RUNNING)
-        found: dict[str, Any] = await client.ask("POST", "/admin/phone.add", wish)
-        return found

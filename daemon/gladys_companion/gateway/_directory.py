@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from gladys_companion.clock import Clock
 from gladys_companion.errors import RequestError
 from gladys_companion.gateway import _events, _tables, keys
+from gladys_companion.gateway.admins import Admins
 from gladys_companion.gateway.login_storage import SqliteLogins
 from gladys_companion.gateway.storage import Home, Instance, Key, PairCode, Secret
 from gladys_companion.store.writer import Store
@@ -42,6 +43,7 @@ class SqliteDirectory:
         self._unsaved_secrets: set[str] = set()
         self._signing_secret = b""
         self.logins = SqliteLogins(store)
+        self.admins = Admins(store, clock)
         self._noted = asyncio.Event()  # there is something to write behind
 
     async def load(self) -> None:
@@ -56,6 +58,7 @@ class SqliteDirectory:
         for key in loaded.keys:
             self._remember(key, tuple(loaded.secrets[key.id]))
         await self.logins.load()
+        await self.admins.load()
 
     def signing_secret(self) -> bytes:
         """Return the secret that access tokens are signed with."""

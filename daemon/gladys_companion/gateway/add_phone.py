@@ -6,8 +6,8 @@ No secret is in any address but that of the link, which is good once. Without sc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -19,10 +19,7 @@ from gladys_companion.gateway import phone_apps
 from gladys_companion.gateway.answers import ROUTE_ID, answer, read_json
 from gladys_companion.gateway.onboarding import LINK_LASTS, SHOWN_FOR, Onboarding, Phone
 from gladys_companion.gateway.storage import Storage, StoredEvent
-from gladys_companion.pages import Translator
-
-if TYPE_CHECKING:  # imported when the first page is asked for
-    from gladys_companion.pages.render import Renderer
+from gladys_companion.pages import Pages, Translator
 
 __all__ = ["add_phone_routes", "phone_link_routes"]
 
@@ -32,17 +29,17 @@ MOST_WAITING = 50
 DELIVERED = frozenset({"delivered", "accepted"})
 
 
-def add_phone_routes(onboarding: Onboarding, storage: Storage, *, secure: Callable[[], bool]) -> Sequence[web.RouteDef]:
-    """Return the routes; ``secure`` says whether browsers reach this by https."""
-    pages = _Pages(onboarding, storage, secure)
+def add_phone_routes(onboarding: Onboarding, storage: Storage, pages: Pages) -> Sequence[web.RouteDef]:
+    """Return the routes."""
+    shown = _PhonePages(onboarding, storage, pages)
     return [
-        web.get("/add/{id}", pages.opened),
-        web.post("/add/{id}", pages.exchange),
-        web.get("/add/phone", pages.phone),
-        web.get("/add/phone/live", pages.live),
-        web.get("/add/phone/owntracks.otrc", pages.otrc),
-        web.get("/add/phone/tasker/{id}", pages.tasker),
-        web.get("/tag/{id}", pages.tag),
+        web.get("/add/{id}", shown.opened),
+        web.post("/add/{id}", shown.exchange),
+        web.get("/add/phone", shown.phone),
+        web.get("/add/phone/live", shown.live),
+        web.get("/add/phone/owntracks.otrc", shown.otrc),
+        web.get("/add/phone/tasker/{id}", shown.tasker),
+        web.get("/tag/{id}", shown.tag),
     ]
 
 
@@ -64,21 +61,15 @@ def phone_link_routes(onboarding: Onboarding) -> Sequence[web.RouteDef]:
     return [web.post("/admin/phone.add", make)]
 
 
-class _Pages:
-    def __init__(self, onboarding: Onboarding, storage: Storage, secure: Callable[[], bool]) -> None:
+class _PhonePages:
+    def __init__(self, onboarding: Onboarding, storage: Storage, pages: Pages) -> None:
         self._onboarding = onboarding
         self._storage = storage
-        self._secure = secure
         self._waiting = 0
-        self._renderer: Renderer | None = None
-
-    async def _pages(self) -> Renderer:
-        if self._renderer is None:
-            self._renderer = await asyncio.to_thread(_renderer)
-        return self._renderer
+        self._pages = pages
 
     async def _page(self, request: web.Request, template: str, status: int = 200, **values: object) -> web.Response:
-        return (await self._pages()).page(request, template, status, **values)
+        return await self._pages.page(request, template, status, **values)
 
     async def opened(self, request: web.Request) -> web.Response:
         link = self._onboarding.opened(request[ROUTE_ID])
@@ -101,7 +92,7 @@ class _Pages:
             path="/add",
             httponly=True,
             samesite="Strict",
-            secure=self._secure(),
+            secure=self._onboarding.secure,
         )
         return response
 
@@ -114,7 +105,7 @@ class _Pages:
         configuration = phone_apps.owntracks(url, phone.user, phone.secret)
         profiles = phone_apps.tasker_profiles(phone.user, phone.tag, network or "*")
         links = [phone_apps.tasker_link(phone_apps.tasker_xml(one, url, phone.secret)) for one in profiles]
-        said = _said(await self._newest(phone), phone, (await self._pages()).translator(request))
+        said = _said(await self._newest(phone), phone, await self._pages.translator(request))
         return await self._page(
             request,
             "phone.html",
@@ -150,7 +141,7 @@ class _Pages:
         phone = self._must(request)
         if self._waiting >= MOST_WAITING:
             raise RequestError(503, "UNAVAILABLE", "Too many pages wait: reload this one instead.", retry_after=60)
-        t = (await self._pages()).translator(request)
+        t = await self._pages.translator(request)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
@@ -182,12 +173,6 @@ class _Pages:
         if phone is None:
             raise RequestError(410, "LINK_OVER", "This page has ended: ask for another link.")
         return phone
-
-
-def _renderer() -> Renderer:
-    from gladys_companion.pages.render import Renderer  # noqa: PLC0415 - only who shows pages pays for it
-
-    return Renderer()
 
 
 def _said(event: StoredEvent | None, phone: Phone, t: Translator) -> dict[str, Any] | None:

@@ -114,6 +114,11 @@ class Onboarding:
         phone = self._phones.get(keys.digest(cookie))
         return phone if phone is not None and self._clock.elapsed() < phone.until else None
 
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this by https."""
+        return self.public_url.startswith("https://")
+
     def address(self) -> str:
         """Return where phones post.
 

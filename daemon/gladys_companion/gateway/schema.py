@@ -30,6 +30,19 @@ def _events_of_a_key(database: Database) -> None:
     database.execute("CREATE INDEX events_key ON events (key_id, seq)")
 
 
+@MIGRATIONS(name="0004-admins")
+def _admins(database: Database) -> None:
+    database.execute(_ADMINS)
+
+
+_ADMINS = """
+CREATE TABLE admins (              -- who may use the pages
+  name TEXT PRIMARY KEY,
+  password TEXT NOT NULL,          -- argon2id
+  created_at REAL NOT NULL
+) WITHOUT ROWID
+"""
+
 _LOGINS = """
 ALTER TABLE instances ADD COLUMN rsa_public_key TEXT;
 ALTER TABLE instances ADD COLUMN ecdsa_public_key TEXT;

@@ -26,6 +26,7 @@ from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.add_phone import add_phone_routes, phone_link_routes
 from gladys_companion.gateway.admin import admin_routes
+from gladys_companion.gateway.admin_pages import admin_link_routes, admin_page_routes
 from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
 from gladys_companion.gateway.instances import instance_routes
@@ -40,6 +41,7 @@ from gladys_companion.gateway.sockets import AUTHENTICATE_WITHIN, Sockets
 from gladys_companion.gateway.sqlite import SqliteStorage, open_storage
 from gladys_companion.gateway.users import user_routes
 from gladys_companion.metrics import CONTENT_TYPE, exposition
+from gladys_companion.pages import Pages
 from gladys_companion.unix_socket import listening as listening_at
 
 __all__ = ["RunningGateway", "Times", "database_path", "open_gateway", "run_gateway", "socket_path"]
@@ -147,7 +149,7 @@ async def open_gateway(
             upgrade_within=times.upgrade,
         )
         onboarding = Onboarding(accounts, config.public_url)
-        trusted, flow = networks(config.trusted_proxies), LoginFlow(accounts)
+        trusted, flow, pages = networks(config.trusted_proxies), LoginFlow(accounts), Pages()
         front = Front(
             phones=PhoneRoutes(storage, relay, config, clock, body_within=times.body),
             sockets=sockets,
@@ -155,7 +157,10 @@ async def open_gateway(
                 *instance_routes(accounts, clock, lambda request: sender_of(request, trusted)),
                 *login_routes(accounts, flow, lambda request: sender_of(request, trusted)),
                 *user_routes(accounts, flow),
-                *add_phone_routes(onboarding, storage, secure=lambda: onboarding.public_url.startswith("https://")),
+                *add_phone_routes(onboarding, storage, pages),
+                *admin_page_routes(
+                    storage.admins, accounts, onboarding, pages, lambda request: sender_of(request, trusted)
+                ),
             ],
             healthy=storage.prove,
             options=config,
@@ -298,7 +303,14 @@ async def _unix_socket(
         return web.json_response({"status": 200})
 
     app = web.Application(middlewares=[answer_errors])
-    app.add_routes([*phone_link_routes(onboarding), *admin_routes(accounts), web.get("/healthz", health)])
+    app.add_routes(
+        [
+            *phone_link_routes(onboarding),
+            *admin_link_routes(storage.admins, onboarding),
+            *admin_routes(accounts),
+            web.get("/healthz", health),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
     try:

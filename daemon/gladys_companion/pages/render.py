@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import jinja2
 from aiohttp import web
+from markupsafe import Markup
 
 from gladys_companion.pages.i18n import LANGUAGES, Translator, choose
 from gladys_companion.pages.static import address_of
@@ -24,6 +26,13 @@ HEADERS: Mapping[str, str] = {
 }
 
 
+def moment(at: float) -> Markup:
+    """Return a time (seconds since the epoch) as browsers may show it in their own way; without scripts in UTC."""
+    when = datetime.fromtimestamp(at, UTC)
+    shown = when.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(timespec="seconds"), shown)
+
+
 class Renderer:
     """The templates below ``pages/templates``, all read at once: made once, in a thread, and shared."""
 
@@ -36,6 +45,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["moment"] = moment
         for name in self._templates.list_templates():
             self._templates.get_template(name)
         address_of("style.css")  # reads all of them
