@@ -16,7 +16,7 @@ from gladys_companion.errors import RequestError
 from gladys_companion.gateway import totp
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.login_storage import Login
-from gladys_companion.protocol import jwk, srp
+from gladys_companion.protocol import srp
 
 __all__ = ["LoginKeys", "Logins", "check_jwk", "checked_email", "new_login_keys"]
 
@@ -41,6 +41,8 @@ class LoginKeys(Struct, frozen=True, kw_only=True):
 
 def new_login_keys(email: str, password: str) -> LoginKeys:
     """Return what is kept of a password, as the official client would make it. Takes most of a second."""
+    from gladys_companion.protocol import jwk  # noqa: PLC0415 - its cryptography is 8 MB, which the gateway never needs
+
     salt = srp.new_salt()
     encryption, signing = jwk.encryption_pair(), jwk.signing_pair()
     return LoginKeys(

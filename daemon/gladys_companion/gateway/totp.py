@@ -11,9 +11,6 @@ import hmac
 import secrets
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
-
 __all__ = ["code_at", "new_secret", "step_of", "url"]
 
 STEP = 30  # seconds
@@ -35,6 +32,9 @@ def url(secret: str, email: str) -> str:
 
 def code_at(secret: str, step: int) -> str:
     """Return the code of a step of 30 seconds since the epoch."""
+    from cryptography.hazmat.primitives.hashes import SHA1  # noqa: PLC0415 - 8 MB, which only a login is worth
+    from cryptography.hazmat.primitives.twofactor.totp import TOTP  # noqa: PLC0415
+
     key = TOTP(secret.encode(), DIGITS, SHA1(), STEP, enforce_key_length=False)  # noqa: S303 - what apps speak
     return key.generate(step * STEP).decode()
 
