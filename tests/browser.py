@@ -88,7 +88,7 @@ async def audit(page: Page, axe: str) -> None:
             await page.evaluate(axe)
             found = await page.evaluate("axe.run(document, {runOnly: %s})" % list(RULES))  # noqa: UP031 - it is JavaScript
             faults = [f"{one['id']}: {node['target']}" for one in found["violations"] for node in one["nodes"]]
-            assert faults == [], (theme, size)
+            assert faults == [], f"{theme} {size}: {faults}"
             wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"it is {wide} px too wide for {size}"
     await page.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]

@@ -148,7 +148,7 @@ async def test_keys_and_what_is_held(world: World, browser: Browser, axe: str) -
         assert (await world.post("owntracks", json={"_type": "location"}, key=secret)).status == 403
         await page.goto(page.url.rsplit("/keys", 1)[0])
         assert secret not in await page.content()
-        card = page.locator("section.card", has_text="Garage <b>door</b>")
+        card = page.locator("article.card", has_text="Garage <b>door</b>")
         await expect(card).to_contain_text("mqtt:door")
         await expect(page.locator("li", has_text="mqtt:door")).to_be_visible()
         await picture(page, "gateway-home")
@@ -170,7 +170,7 @@ async def test_a_phone_is_added_from_here(world: World, browser: Browser, axe: s
     async with world.connected(delivered), open_page(browser, **FRENCH) as page:
         await become_admin(page, world)
         await expect(page.get_by_text("Connectée")).to_be_visible()
-        await page.locator("section.card a").click()
+        await page.locator("article.card a").click()
         await page.get_by_label("Comment s'appelle le téléphone").fill("Téléphone d'Anna")
         await page.get_by_role("button", name="Créer un lien pour lui").click()
         await expect(page.get_by_alt_text("Code QR")).to_be_visible()

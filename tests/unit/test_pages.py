@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,19 +13,32 @@ from hypothesis import strategies as st
 
 import gladys_companion.pages
 from gladys_companion.gateway.keys import SCOPES
+from gladys_companion.model import Outcome
 from gladys_companion.pages import LANGUAGES, STATIC, choose, static_file
 from gladys_companion.pages.i18n import sentences
 from gladys_companion.pages.static import address_of
+from gladys_companion.web.dashboard import SPANS, STATES
 
 ROOT = Path(gladys_companion.pages.__file__).parent
-DYNAMIC = {f"language.{language}" for language in LANGUAGES} | {f"scope.{scope}" for scope in SCOPES}
+DYNAMIC = {
+    *(f"language.{language}" for language in LANGUAGES),
+    *(f"scope.{scope}" for scope in SCOPES),
+    *(f"check.{state}" for state in ("ok", "warn", "fail")),
+    *(f"span.{span}" for span in SPANS),
+    *(f"state.{state}" for state in STATES),
+    *(f"outcome.{outcome}" for outcome in get_args(Outcome)),
+    *(f"in.{state}" for state in ("in", "out", "unknown")),
+    *("overview.title", "devices.title", "events.title", "people.title"),
+}
 
 
 def used() -> set[str]:
     """Return every key that a template or a module asks for."""
     templates = "".join(file.read_text("utf-8") for file in sorted(ROOT.glob("templates/*.html")))
     modules = "".join(file.read_text("utf-8") for file in sorted(ROOT.parent.rglob("*.py")))
-    found = set(re.findall(r"""\bt\(["']([a-z.]+)["'](?! ~)""", templates)) - {"language.", "scope."}
+    found = set(re.findall(r"""\bt\(["']([a-z.]+)["'](?! ~)""", templates)) - {
+        f"{key.partition('.')[0]}." for key in DYNAMIC
+    }
     return found | set(re.findall(r"""\bt\("([a-z.]+)\"""", modules)) | DYNAMIC
 
 

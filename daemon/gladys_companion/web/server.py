@@ -18,7 +18,8 @@ from aiohttp import web
 from gladys_companion.config import address, is_loopback
 from gladys_companion.errors import AddressInUse, CompanionError, ConfigError, RequestError
 from gladys_companion.unix_socket import listening
-from gladys_companion.web import page, socket_path
+from gladys_companion.web import socket_path
+from gladys_companion.web.dashboard import add_dashboard
 from gladys_companion.web.openapi import document
 from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
 from gladys_companion.web.service import VERSION, Service
@@ -100,7 +101,7 @@ def socket_app(service: Service) -> web.Application:
 def loopback_app(service: Service) -> web.Application:
     """Return the application with the reading routes and the page."""
     app = _app(service, [route for route in ROUTES if route.reads], _host)
-    app.router.add_get("/", page.serve)
+    add_dashboard(app)
     return app
 
 

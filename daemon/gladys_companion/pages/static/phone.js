@@ -1,15 +1,7 @@
-// What the page of a phone does beside being read: copies, waits for the first event, tests the way, remembers for tags.
+// What the page of a phone does beside being read: waits for the first event, tests the way, remembers for tags.
 // Without scripts all of it can be read, and reloaded.
 const words = document.getElementById("words").dataset;
 const key = document.getElementById("key").dataset.key;
-
-for (const button of document.querySelectorAll("[data-copies]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
-    button.textContent = words.copied;
-  });
-}
 
 const state = document.getElementById("state");
 const hops = document.getElementById("hops");
