@@ -37,6 +37,7 @@ bench: $(VENV)
 	@$(BIN)/python -m bench.devices
 	@$(BIN)/python -m bench.presence
 	@$(BIN)/python -m bench.inline
+	@$(BIN)/python -m bench.pages
 	@$(BIN)/python -m bench.retries
 
 torture: $(VENV)

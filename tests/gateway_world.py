@@ -67,6 +67,7 @@ class StubHome:
         self.authenticated = asyncio.Event()
         self.ended = asyncio.Event()
         self.left = False
+        self.beats = True
         self.reading = asyncio.Event()
         self.reading.set()
         self._came = asyncio.Condition()
@@ -108,6 +109,9 @@ class StubHome:
                     await self.socket.send(socketio.ack(ack_id, answer))
                 elif ack_id is not None:
                     self.unacked.append((ack_id, message))
+            case socketio.ServerEvent(name="companion-heartbeat", ack_id=int(ack_id)):
+                if self.beats:
+                    await self.socket.send(socketio.ack(ack_id, {"status": 200}))
             case socketio.ServerEvent(name=name):
                 self.events.append(packet)
                 if name.startswith("instance-auth"):

@@ -111,6 +111,14 @@ class Intake:
         # through the writer: behind every settlement that still saw somebody waiting, before every one that will not
         return await self._store.write(lambda database: receipt(database, event.id))
 
+    async def prove(self) -> None:
+        """Return when the database has answered behind all that was to be written before.
+
+        Raises:
+            StoreError: it can not.
+        """
+        await self._store.write(lambda database: database.conn.execute("SELECT 1").fetchone())
+
     async def take(self, event: Event) -> None:
         """Commit an event whose sender waits for no receipt.
 

@@ -111,15 +111,19 @@ def _about_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
             ipaddress.ip_network(proxy)
         except ValueError:
             yield f"gateway.trusted_proxies[{index}]", f"{proxy!r} is not an address or network such as '10.0.0.0/8'."
-    if gateway.metrics_listen:
-        host, wrong = _listens(gateway.metrics_listen)
-        if host is None:
-            yield "gateway.metrics_listen", wrong
-        elif not is_loopback(host):
-            sentence = f"{host} can be reached by other machines, and there is no password."
-            yield "gateway.metrics_listen", f"{sentence} Let Prometheus run here, or come by a tunnel."
-    if gateway.public_url and not gateway.public_url.startswith(("https://", "http://")):
-        yield "gateway.public_url", "it must begin with https:// (or http:// on a network of your own)."
+    yield from _about_metrics(gateway.metrics_listen)
+    for option in ("public_url", "notify_webhook"):
+        if not (getattr(gateway, option) or "https://").startswith(("https://", "http://")):
+            yield f"gateway.{option}", "it must begin with https:// (or http:// on a network of your own)."
+
+
+def _about_metrics(listen: str) -> Iterator[tuple[str, str]]:
+    host, wrong = _listens(listen) if listen else ("127.0.0.1", "")
+    if host is None:
+        yield "gateway.metrics_listen", wrong
+    elif not is_loopback(host):
+        sentence = f"{host} can be reached by other machines, and there is no password."
+        yield "gateway.metrics_listen", f"{sentence} Let Prometheus run here, or come by a tunnel."
 
 
 def _complaints_of_gladys(gladys: Gladys) -> Iterator[tuple[str, str]]:

@@ -176,6 +176,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8482"
     public_url: str = ""
     metrics_listen: str = ""
+    notify_webhook: str = ""
+    silent_after: Annotated[float, Meta(ge=90, le=86_400)] = 600.0
     tls_certificate: str = ""
     tls_key: str = ""
     behind_proxy: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway.accounts import REVOKE_WARNING, Accounts
 from gladys_companion.gateway.admins import SESSION_LASTS, Admins, Session
 from gladys_companion.gateway.answers import ROUTE_ID, answer, read_json
+from gladys_companion.gateway.heartbeat import Beat
 from gladys_companion.gateway.keys import SCOPES
 from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.storage import Home, Key
@@ -51,10 +52,15 @@ def admin_link_routes(admins: Admins, onboarding: Onboarding) -> Sequence[web.Ro
 
 
 def admin_page_routes(
-    admins: Admins, accounts: Accounts, onboarding: Onboarding, pages: Pages, sender: Callable[[web.Request], str]
+    admins: Admins,
+    accounts: Accounts,
+    onboarding: Onboarding,
+    beats: Mapping[str, Beat],
+    pages: Pages,
+    sender: Callable[[web.Request], str],
 ) -> Sequence[web.RouteDef]:
     """Return the routes; ``sender`` says who sent a request, seen through trusted proxies."""
-    shown = _AdminPages(admins, accounts, onboarding, pages, sender)
+    shown = _AdminPages(admins, accounts, onboarding, beats, pages, sender)
     return [
         web.get("/", shown.here(shown.root)),
         web.get("/setup/{id}", shown.here(shown.set_up)),
@@ -78,6 +84,7 @@ class _AdminPages:
         admins: Admins,
         accounts: Accounts,
         onboarding: Onboarding,
+        beats: Mapping[str, Beat],
         pages: Pages,
         sender: Callable[[web.Request], str],
     ) -> None:
@@ -85,6 +92,7 @@ class _AdminPages:
         self._accounts = accounts
         self._onboarding = onboarding
         self._sender = sender
+        self._beats = beats
         self._pages = pages
 
     # What every page and form goes through.
@@ -227,6 +235,7 @@ class _AdminPages:
             home=home,
             online=self._online(home),
             since=self._last_seen(home),
+            beat=self._beats.get(home.id),
             keys=keys,
             held=[(event.received_at, event.external_id or event.action) for event in held],
             scopes=SCOPES,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.heartbeat import Beat
 from gladys_companion.gateway.sockets import Sockets
 from gladys_companion.metrics import Durations, Family, Sample, counted, gauge
 
@@ -22,6 +23,7 @@ class Answers:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.durations = Durations()
+        self.started_at = time.time()
 
     def add(self, path: str, status: int, began: float) -> None:
         """Count one; ``began`` is of ``time.perf_counter``."""
@@ -30,7 +32,9 @@ class Answers:
         self.durations.add(time.perf_counter() - began)
 
 
-async def families(accounts: Accounts, sockets: Sockets, answers: Answers, started_at: float) -> Iterable[Family]:
+async def families(
+    accounts: Accounts, sockets: Sockets, beats: Mapping[str, Beat], answers: Answers
+) -> Iterable[Family]:
     """Return all values of now."""
     homes, held = accounts.homes(), await accounts.held()
 
@@ -40,7 +44,7 @@ async def families(accounts: Accounts, sockets: Sockets, answers: Answers, start
 
     return [
         gauge("build_info", "1; the version is its label.", Sample(1, {"version": version("gladys-companion")})),
-        gauge("started_at_seconds", "When the gateway started, seconds since the epoch.", started_at),
+        gauge("started_at_seconds", "When the gateway started, seconds since the epoch.", answers.started_at),
         of_homes(
             "home_up", "1 while the home's primary instance is connected.", (sockets.connected(h.id) for h in homes)
         ),
@@ -48,6 +52,16 @@ async def families(accounts: Accounts, sockets: Sockets, answers: Answers, start
             "home_held_events", "Events held for a home.", (held[h.id].events if h.id in held else 0 for h in homes)
         ),
         of_homes("home_held_bytes", "Their bytes.", (held[h.id].bytes if h.id in held else 0 for h in homes)),
+        gauge(
+            "home_heartbeat_seconds",
+            "How long a question took to a home, through its database, and back.",
+            *(Sample(beat.seconds, {"home": home}) for home, beat in sorted(beats.items())),
+        ),
+        gauge(
+            "home_heartbeat_at_seconds",
+            "When it was answered last, seconds since the epoch.",
+            *(Sample(beat.at, {"home": home}) for home, beat in sorted(beats.items())),
+        ),
         of_homes(
             "home_keys",
             "Keys of a home's phones.",

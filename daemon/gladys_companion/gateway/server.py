@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from gladys_companion.gateway.admin import admin_routes
 from gladys_companion.gateway.admin_pages import admin_link_routes, admin_page_routes
 from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
+from gladys_companion.gateway.heartbeat import Beat, Heartbeats, Notice, notify
 from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.login_flow import LoginFlow
@@ -136,10 +137,13 @@ async def open_gateway(
         relay = Relay(storage, config, clock, times.unacked, times.look)
         await relay.load()
         accounts = Accounts(storage, clock, changed=changed, tell=tell, is_connected=is_connected)
+        notices: asyncio.Queue[Notice] = asyncio.Queue()
+        heartbeats = Heartbeats(clock, config.silent_after, notices.put_nowait)
         sockets = Sockets(
             storage,
             accounts,
             relay,
+            heartbeats,
             clock,
             authenticate_within=times.authenticate,
             look_every=times.look,
@@ -159,7 +163,12 @@ async def open_gateway(
                 *user_routes(accounts, flow),
                 *add_phone_routes(onboarding, storage, pages),
                 *admin_page_routes(
-                    storage.admins, accounts, onboarding, pages, lambda request: sender_of(request, trusted)
+                    storage.admins,
+                    accounts,
+                    onboarding,
+                    heartbeats.beats,
+                    pages,
+                    lambda request: sender_of(request, trusted),
                 ),
             ],
             healthy=storage.prove,
@@ -168,7 +177,7 @@ async def open_gateway(
             within=times.body,
         )
         if config.metrics_listen:
-            await enter(_measuring(config.metrics_listen, accounts, sockets, front.answers, clock.now()))
+            await enter(_measuring(config.metrics_listen, accounts, sockets, heartbeats.beats, front.answers))
         path = await enter(_unix_socket(accounts, onboarding, storage, socket_path(runtime_directory)))
         listening = await enter(_listening(front, sockets, (host, port), context, times))
         host, port = listening.sockets[0].getsockname()[:2]
@@ -187,6 +196,8 @@ async def open_gateway(
                 group.create_task(storage.write_behind(), name="write behind"),
                 group.create_task(sockets.run(), name="sockets"),
             ]
+            if config.notify_webhook:
+                tasks.append(group.create_task(notify(config.notify_webhook, notices), name="notify"))
             with relay.running(group):
                 await listening.start_serving()
                 _log.info("gateway.listening", url=running.url, socket=str(path))
@@ -266,12 +277,12 @@ async def _listening(
 
 @asynccontextmanager
 async def _measuring(
-    listen: str, accounts: Accounts, sockets: Sockets, answers: Answers, started_at: float
+    listen: str, accounts: Accounts, sockets: Sockets, beats: Mapping[str, Beat], answers: Answers
 ) -> AsyncIterator[None]:
     """Serve ``/metrics``, and nothing else, where Prometheus asks for it."""
 
     async def metrics(_: web.Request) -> web.Response:
-        told = exposition(await families(accounts, sockets, answers, started_at))
+        told = exposition(await families(accounts, sockets, beats, answers))
         return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()

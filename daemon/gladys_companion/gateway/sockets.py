@@ -17,6 +17,7 @@ from gladys_companion.engine_io import UPGRADE_WITHIN
 from gladys_companion.errors import AuthError, RequestError, StoreError
 from gladys_companion.gateway._engine import PING_INTERVAL, PING_TIMEOUT, Clients, engine
 from gladys_companion.gateway.accounts import Accounts
+from gladys_companion.gateway.heartbeat import FIRST_ID, Heartbeats
 from gladys_companion.gateway.relay import Relay
 from gladys_companion.gateway.storage import Storage
 from gladys_companion.protocol.open_api import COMPANION_VERSION
@@ -57,6 +58,7 @@ class Sockets:
         storage: Storage,
         accounts: Accounts,
         relay: Relay,
+        heartbeats: Heartbeats,
         clock: Clock,
         *,
         authenticate_within: float = AUTHENTICATE_WITHIN,
@@ -69,6 +71,7 @@ class Sockets:
         self._storage = storage
         self._accounts = accounts
         self._relay = relay
+        self._heartbeats = heartbeats
         self._clock = clock
         self._authenticate_within = authenticate_within
         self._look_every = look_every
@@ -196,6 +199,8 @@ class Sockets:
             primary=newest is socket,
         )
         self._relay.use(socket.home_id, newest)
+        if newest is socket:
+            self._heartbeats.connected(socket.home_id)
 
     def _forget(self, sid: str) -> None:
         socket = self._sockets.pop(sid, None)
@@ -211,7 +216,9 @@ class Sockets:
 
     def _acked(self, sid: str, ack_id: int, args: Any) -> None:  # noqa: ANN401 - JSON
         socket = self._sockets.get(sid)
-        if socket is not None:
+        if socket is not None and ack_id >= FIRST_ID:
+            self._heartbeats.answered(ack_id, args)
+        elif socket is not None:
             self._relay.acked(socket, ack_id, args)
 
     async def _latency(self, _sid: str, *args: object) -> object:
@@ -240,7 +247,18 @@ class Sockets:
         if eio_sid is not None:
             self._server.sessions.leave_within(eio_sid, self._goodbye)
 
+    async def _ask(self) -> None:
+        """Ask the homes that it is time for whether they still do their work."""
+        for home in self._storage.homes():
+            socket = self._newest(home.id)
+            if socket is not None and socket.companion and (ack_id := self._heartbeats.due(home.id)) is not None:
+                await self._clients.emit_encoded(socket.sid, "companion-heartbeat", ack_id, b"{}")
+            elif socket is not None and not socket.companion:  # an unmodified Gladys: connected is all that is known
+                self._heartbeats.connected(home.id)
+        self._heartbeats.look(self._storage.homes())
+
     async def _look(self) -> None:
+        await self._ask()
         for sid in [socket.sid for socket in self._sockets.values() if socket.condemned]:
             await self._leave(sid)
         for socket in list(self._sockets.values()):

@@ -136,10 +136,8 @@ class Session:
             case socketio.Ack(ack_id=ack_id) if ack_id in self._told:
                 told = open_api.decode_receipt(packet.args[0]) if packet.args else {}
                 self._told.pop(ack_id).set_result(told.get("status") != TRY_AGAIN)
-            case socketio.ServerEvent(name="instance-authenticated"):
-                self._welcomed(packet.args)
             case socketio.ServerEvent():
-                await self._nack(packet.ack_id, 501, UNSUPPORTED, "This home does not know such a message.")
+                await self._other(packet, group)
             case socketio.Disconnected() | socketio.Closed():
                 self.open = False
 
@@ -193,6 +191,26 @@ class Session:
     async def _nack(self, ack_id: int | None, status: int, code: str, sentence: str) -> None:
         if ack_id is not None:
             await self._socket.send(socketio.ack(ack_id, RequestError(status, code, sentence).body()))
+
+    async def _other(self, packet: socketio.ServerEvent, group: asyncio.TaskGroup) -> None:
+        """Take what is no message of a phone."""
+        match packet.name:
+            case "instance-authenticated":
+                self._welcomed(packet.args)
+            case "companion-heartbeat":
+                group.create_task(self._beat(packet.ack_id))
+            case _:
+                await self._nack(packet.ack_id, 501, UNSUPPORTED, "This home does not know such a message.")
+
+    async def _beat(self, ack_id: int | None) -> None:
+        """Answer whether this home still does its work: its database takes what is written."""
+        try:
+            await self._intake.prove()
+        except StoreError as error:
+            await self._nack(ack_id, error.status, error.code, str(error))
+        else:
+            if ack_id is not None:
+                await self._socket.send(socketio.ack(ack_id, {"status": 200}))
 
     async def _submit(self, event: Event, ack_id: int | None, size: int) -> None:
         """Hand one event in and ack it.
