@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
@@ -15,40 +13,14 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser import audit, open_browser, open_page, picture
-from tests.gateway_world import World, delivered, open_world
+from tests.browser import audit, open_page, picture
+from tests.gateway_world import World, delivered
 from tests.home import SetClock
 from tests.needs import needs
-from tests.rig import free_port
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
 
 FRENCH: dict[str, Any] = {"locale": "fr-FR"}
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-async def world(tmp_path: Path, clock: SetClock) -> AsyncIterator[World]:
-    port = free_port()
-    async with open_world(
-        tmp_path, clock=clock, listen=f"127.0.0.1:{port}", public_url=f"http://127.0.0.1:{port}"
-    ) as world:
-        yield world
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def axe(npm_modules: Path) -> str:
-    return (npm_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 async def link(world: World, name: str = "Anna's phone", **more: Any) -> str:

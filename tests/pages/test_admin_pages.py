@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser import audit, open_browser, open_page, picture
-from tests.gateway_world import World, delivered, open_world
+from tests.browser import audit, open_page, picture
+from tests.gateway_world import World, delivered
 from tests.home import SetClock
 from tests.needs import needs
-from tests.rig import free_port
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
 
 NAME, PASSWORD = "Anna", "correct horse battery"
 FAILED = ("Failed to load resource: the server responded with a status of 4",)
 FRENCH: dict[str, Any] = {"locale": "fr-FR"}
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-async def world(tmp_path: Path, clock: SetClock) -> AsyncIterator[World]:
-    port = free_port()
-    async with open_world(
-        tmp_path, clock=clock, listen=f"127.0.0.1:{port}", public_url=f"http://127.0.0.1:{port}"
-    ) as world:
-        yield world
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def axe(npm_modules: Path) -> str:
-    return (npm_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 async def asked(world: World, operation: str, **wish: object) -> Any:  # noqa: ANN401 - JSON

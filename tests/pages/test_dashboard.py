@@ -17,7 +17,7 @@ from gladys_companion.app.daemon import Daemon
 from gladys_companion.config import Config, Discovery, Local, PersonOptions, PhoneOptions, ZoneOptions
 from gladys_companion.ids import new_id
 from gladys_companion.model import Device, Event, Feature
-from tests.browser import audit, open_browser, open_page, picture
+from tests.browser import audit, open_page, picture
 from tests.needs import needs
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
@@ -71,17 +71,6 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
         await daemon.registry.put_device(LAMP, FEATURES)
         assert daemon.local is not None
         yield Home(daemon, f"http://127.0.0.1:{daemon.local[1]}")
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def axe(npm_modules: Path) -> str:
-    return (npm_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
 
 async def test_an_event_is_seen_as_it_comes(home: Home, browser: Browser, axe: str) -> None:
