@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from gladys_companion.app import open_daemon
 from gladys_companion.config import Config, Discovery, Local
 from gladys_companion.model import Device, Feature, Sender
+from gladys_companion.store.registry import Registry
 from tests.gladys_home import open_home
 from tests.gladys_mqtt import open_gladys_mqtt
 from tests.gladys_server import KEY, ZIGBEE, GladysServer, feature, open_gladys
@@ -93,6 +94,27 @@ async def test_a_device_that_the_user_forgets_comes_back(server: GladysServer, t
         await home.there(LAMP)
         await home.daemon.forget(LAMP)
         assert home.device(LAMP) is None
+        await home.there(LAMP)
+
+
+async def test_a_device_that_is_forgotten_while_it_is_stored(
+    server: GladysServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the commit and whoever waits for it, a user may forget it: that ends nothing, and it comes back."""
+    put, forgotten = Registry.put_device, asyncio.Event()
+
+    async def put_and_forget(registry: Registry, device: Device, features: Sequence[Feature]) -> None:
+        await put(registry, device, features)
+        if device.id == LAMP and not forgotten.is_set():
+            await registry.forget(device.id)
+            forgotten.set()
+
+    monkeypatch.setattr(Registry, "put_device", put_and_forget)
+    async with open_home(tmp_path, server) as home:
+        async with asyncio.timeout(20):
+            await forgotten.wait()
+        assert home.daemon.discovery is not None
+        home.daemon.discovery.forget(LAMP)
         await home.there(LAMP)
 
 

@@ -270,7 +270,10 @@ class Devices:
             return None
         device = structs.replace(place.device, seen_at=self._clock.now(), away_since=None)
         await self._registry.put_device(device, features)
-        before, one.verified = one.verified, self._registry.snapshot.devices[one.id]
+        stored = self._registry.snapshot.devices.get(one.id)
+        if stored is None:  # forgotten while it was stored: whoever forgot it has it looked at anew
+            return None
+        before, one.verified = one.verified, stored
         one.state, one.says, one.attempts = "followed", f"It answers at {_where(device)}.", 0
         conflicts_before, one.conflicts = one.conflicts, elsewhere(device, one.claims)
         for key in one.claims:
