@@ -16,9 +16,9 @@ import msgspec
 from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
+from gladys_companion.likeness import nearest
 from gladys_companion.metrics import Durations
 from gladys_companion.model import Event, Plan, Receipt, RegistrySnapshot
-from gladys_companion.resolve import nearest
 from gladys_companion.store.journal import Recorded, Settlement, record
 from gladys_companion.store.receipts import OPEN, receipt
 from gladys_companion.store.trace import told, untold

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-__all__ = ["configure", "mask", "masked"]
+__all__ = ["configure", "mask", "masked", "set_level"]
 
 MASK = "[masked]"
 PREFIX = 6  # characters of a key that may be told, to know it by
@@ -122,8 +122,13 @@ def configure(level: str = "info", stream: TextIO | None = None, environ: Mappin
             foreign_pre_chain=common,
         ),
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    logging.getLogger().handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from another level on."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    logging.getLogger().setLevel(level.upper())
     for chatty in ("asyncio", "apscheduler", "websockets", "zeroconf", "engineio", "socketio", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING if level != "debug" else logging.INFO)

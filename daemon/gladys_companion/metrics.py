@@ -6,9 +6,11 @@ somebody asks for it.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Literal
 
 from msgspec import Struct
@@ -61,8 +63,13 @@ def counted(name: str, help_: str, labels: Sequence[str], counts: Counter[tuple[
     return Family(name, "counter", help_, samples)
 
 
-def exposition(families: Iterable[Family]) -> bytes:
+async def exposition(families: Iterable[Family]) -> bytes:
     """Return the text."""
+    await asyncio.to_thread(import_module, "prometheus_client")  # the first time takes a while
+    return _text(families)
+
+
+def _text(families: Iterable[Family]) -> bytes:
     from prometheus_client import CollectorRegistry, core, generate_latest  # noqa: PLC0415 - only who scrapes pays
 
     registry = CollectorRegistry(auto_describe=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -32,7 +31,6 @@ __all__ = [
     "VIRTUAL",
     "addressable",
     "late_reason",
-    "nearest",
     "once",
     "plan",
 ]
@@ -47,8 +45,6 @@ SIGNALS = "signals"  # takes named events
 TEST = "companion-test"  # a signal by which a phone's page tries the way: it does nothing, and is no mistake
 OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
 MOST_SHOWN = 100  # characters of an id in a sentence
-MOST_COMPARED = 1_000  # ids that "nearest" looks at, so that a stranger's id never costs more
-ALIKE = 0.3  # share of common trigrams
 
 
 def addressable(registry: RegistrySnapshot, feature: Feature, external_id: str, key_id: str | None) -> bool:
@@ -71,31 +67,6 @@ def addressable(registry: RegistrySnapshot, feature: Feature, external_id: str, 
 
 def _of_gladys(device: Device | None) -> bool:
     return device is not None and device.driver == GLADYS_DEVICES
-
-
-def _trigrams(text: str) -> frozenset[str]:
-    padded = f" {text[:MOST_SHOWN].lower()} "
-    return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))
-
-
-def nearest(registry: RegistrySnapshot, external_id: str, key_id: str | None) -> tuple[str, ...]:
-    """Return up to three external ids most like this one, only such as this key may address.
-
-    Costs a few milliseconds in a large registry: not for the writer, nor for the loop.
-    """
-    wanted = _trigrams(external_id)
-    alike: list[tuple[float, str]] = []
-    for candidate in islice(chain(registry.aliases, registry.features), MOST_COMPARED):
-        given = _trigrams(candidate)
-        share = len(wanted & given) / len(wanted | given)
-        if share >= ALIKE:
-            alike.append((-share, candidate))
-    found = []
-    for _, candidate in sorted(alike):
-        feature = registry.feature(candidate)
-        if feature is not None and addressable(registry, feature, candidate, key_id):
-            found.append(candidate)
-    return tuple(found[:3])
 
 
 def _refuse(status: int, code: str, sentence: str, **data: object) -> Plan:

@@ -62,17 +62,17 @@ def _end(job: Job, scheduler: AsyncIOScheduler) -> None:
             job.remove()
 
 
-async def keep_tidy(store: Store, keep: Retention, woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
+async def keep_tidy(store: Store, keep: Callable[[], Retention], woken: asyncio.Event, clock: Clock = SYSTEM) -> None:
     """Delete what is older than it is kept, each time ``woken`` is set; for ever.
 
-    A clock that is set forward meanwhile makes nothing older.
+    ``keep`` is asked each time, as it may be changed. A clock that is set forward meanwhile makes nothing older.
     """
     began = clock.now() - clock.elapsed()
     while True:
         await woken.wait()
         woken.clear()
         try:
-            while await store.write(partial(_prune, keep=keep, began=began, clock=clock)):
+            while await store.write(partial(_prune, keep=keep(), began=began, clock=clock)):
                 pass
         except StoreError as error:
             log.warning("could not tidy up; tried again at the next hour", reason=str(error))

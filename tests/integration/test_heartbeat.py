@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from gladys_companion.app.silence import tell_silence
+from tests import odd_gateway
 from tests.gateway_world import open_world, until
-from tests.home import SetClock
+from tests.home import Recorder, SetClock, open_home
+from tests.linking import Scripted, linked
+from tests.linking import until as until_seen
 from tests.rig import free_port, open_rig
 
 
@@ -78,3 +83,56 @@ async def test_a_home_that_never_came_is_not_missed(tmp_path: Path) -> None:
         assert (await world.state(1)).body["outcome"] == "held"
         async with world.connected():
             assert told.empty()
+
+
+async def test_a_home_knows_that_its_gateway_is_silent(tmp_path: Path) -> None:
+    """By heartbeats where they come, else by the connection; what stands in the clock is what is waited for."""
+    async with open_home(tmp_path) as home, odd_gateway.open_gateway() as gateway:
+        scripted = Scripted(gateway)
+        async with linked(home, gateway.url) as link:
+            peer = await scripted.peer()
+            await until_seen(lambda: link.state.state == "connected")
+            home.clock.pass_by(3_600)
+            assert (link.silent_for, link.state.heartbeat_at) == (0.0, None)
+            assert await peer.ask(1, {}, "companion-heartbeat") == {"status": 200}
+            await until_seen(lambda: link.state.heartbeat_at == home.clock.now())
+            home.clock.pass_by(600)
+            assert link.silent_for == 600.0
+            await peer.ask(2, {}, "companion-heartbeat")
+            await until_seen(lambda: link.silent_for == 0.0)
+            home.clock.pass_by(60)
+            await peer.socket.close()
+            await scripted.peer()
+            await until_seen(lambda: link.silent_for == 0.0)
+            home.clock.pass_by(60)
+            assert link.silent_for == 0.0  # this connection has sent no heartbeat yet
+
+
+async def test_gladys_is_told_of_a_silence_once_and_of_its_end(tmp_path: Path) -> None:
+    """In the language that was asked for, with the time of day, by the sink that tells messages."""
+    gladys = Recorder()
+    async with open_home(tmp_path, targets={"gladys_api": gladys}) as home, asyncio.TaskGroup() as group:
+        silent, woken = [0.0], asyncio.Event()
+
+        async def look(seconds: float) -> None:
+            silent[0] = seconds
+            woken.set()
+            await until_seen(lambda: not woken.is_set())
+
+        telling = group.create_task(
+            tell_silence(
+                lambda: silent[0],
+                600.0,
+                "fr",
+                intake=home.intake,
+                clock=home.clock,
+                timezone=lambda: "Europe/Paris",
+                woken=woken,
+            )
+        )
+        for seconds in (0.0, 599.0, 613.0, 700.0, 3.0, 2.0):
+            await look(seconds)
+        told = [json.loads(one.event.body or "")["text"] for one in await gladys.count(2)]
+        assert told[0].startswith("La passerelle ne donne plus signe de vie depuis 23:03. Ce que les téléphones")
+        assert told[1:] == ["La passerelle est revenue. Ce qu'elle gardait pour la maison arrive maintenant."]
+        telling.cancel()

@@ -11,6 +11,7 @@ from playwright.async_api import Browser
 from tests.browser import open_browser
 from tests.gateway_world import World, open_world
 from tests.home import SetClock
+from tests.pages.home import Home, home_config, open_whole_home
 from tests.rig import free_port
 
 
@@ -28,6 +29,13 @@ async def world(tmp_path: Path, clock: SetClock) -> AsyncIterator[World]:
         tmp_path, clock=clock, listen=f"127.0.0.1:{port}", public_url=f"http://127.0.0.1:{port}"
     ) as world:
         yield world
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[Home]:
+    """A home with a lamp and a person."""
+    async with open_whole_home(home_config(tmp_path)) as home:
+        yield home
 
 
 @pytest.fixture

@@ -2,75 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
 import pytest
-from msgspec import Struct
 from playwright.async_api import Browser, expect
 
-from gladys_companion.app import open_daemon
-from gladys_companion.app.daemon import Daemon
-from gladys_companion.config import Config, Discovery, Local, PersonOptions, PhoneOptions, ZoneOptions
-from gladys_companion.ids import new_id
-from gladys_companion.model import Device, Event, Feature
 from tests.browser import audit, open_page, picture
 from tests.needs import needs
+from tests.pages.home import FRENCH, Home
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
-
-LAMP = Device(id="virtual:lamp", driver="virtual", name="Lamp <b>&</b>")
-FEATURES = [
-    Feature(external_id="mqtt:lamp/on?x=1", device=LAMP.id, name="On", category="light", type="binary", min=0, max=1),
-    Feature(
-        external_id="mqtt:heat", device=LAMP.id, name="Heat", category="temperature-sensor", type="decimal", unit="°C"
-    ),
-]
-FRENCH: dict[str, Any] = {"locale": "fr-FR"}
-
-
-class Home(Struct):
-    daemon: Daemon
-    url: str
-
-    async def post(self, external_id: str, value: float, ago: float = 0.0) -> str:
-        """Take an event in, as if it had happened so many seconds ago; return its id."""
-        clock, event_id = self.daemon.clock, new_id()
-        await self.daemon.intake.submit(
-            Event(
-                id=event_id,
-                origin="gateway",
-                at=clock.now() - ago,
-                received_at=clock.now(),
-                deadline=clock.elapsed() + 60 - ago,
-                boot=clock.boot,
-                external_id=external_id,
-                value=value,
-                dated=ago > 0,
-            )
-        )
-        return event_id
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[Home]:
-    config = Config(
-        state_directory=str(tmp_path),
-        runtime_directory=str(tmp_path),
-        local=Local(listen="127.0.0.1:0"),
-        discovery=Discovery(enabled=False),
-        drivers={"virtual": {}},
-        people={"anna": PersonOptions(name="Anna", phones={"anna": PhoneOptions(user="anna")})},
-        zones={"home": ZoneOptions(name="Home", latitude=48.85, longitude=2.35, radius=100, home=True)},
-    )
-    async with open_daemon(config) as daemon:
-        await daemon.opened.wait()
-        await daemon.registry.put_device(LAMP, FEATURES)
-        assert daemon.local is not None
-        yield Home(daemon, f"http://127.0.0.1:{daemon.local[1]}")
 
 
 async def test_an_event_is_seen_as_it_comes(home: Home, browser: Browser, axe: str) -> None:
@@ -79,12 +18,13 @@ async def test_an_event_is_seen_as_it_comes(home: Home, browser: Browser, axe: s
         await page.goto(home.url)
         await expect(page.get_by_role("heading", name="How it goes")).to_be_visible()
         await home.post("mqtt:heat", 21.5)
+        await picture(page, "home-overview")
         link = page.get_by_role("link", name="mqtt:heat")
         await expect(link).to_be_visible()
         await expect(page.get_by_role("status").last).to_have_text("This page was updated.")
         await audit(page, axe)
         await link.click()
-        await expect(page.get_by_role("row", name="virtual")).to_contain_text("verified")
+        await expect(page.get_by_role("row", name="virtual")).to_contain_text("delivered, and seen to be so")
         await audit(page, axe)
         await picture(page, "home-event")
 
@@ -113,7 +53,7 @@ async def test_devices_and_their_past(home: Home, browser: Browser, axe: str) ->
 
 
 async def test_events_that_wait(home: Home, browser: Browser, axe: str) -> None:
-    """Those of unknown ids are found by their state, and say how to bind them; a list has pages."""
+    """Those of unknown ids are found by their state; a list has pages."""
     await home.post("mqtt:<unknown>", 1)
     for number in range(60):
         await home.post("mqtt:heat", number)
@@ -121,7 +61,7 @@ async def test_events_that_wait(home: Home, browser: Browser, axe: str) -> None:
         await page.goto(f"{home.url}/events")
         await page.get_by_role("link", name="Older ones").click()
         await page.get_by_role("link", name="mqtt:<unknown>").click()
-        await expect(page.get_by_text("gladys-companion alias add mqtt:<unknown>")).to_be_visible()
+        await expect(page.get_by_role("heading", name="What does this id mean?")).to_be_visible()
         await audit(page, axe)
         await page.goto(f"{home.url}/events?state=unbound")
         assert await page.get_by_role("link", name="mqtt:").count() == 1
@@ -130,21 +70,7 @@ async def test_events_that_wait(home: Home, browser: Browser, axe: str) -> None:
 
 async def test_people_in_french(home: Home, browser: Browser, axe: str) -> None:
     """Who is where and why, on a map, in the browser's language."""
-    position = {"_type": "location", "tst": int(time.time()), "lat": 48.851, "lon": 2.351, "acc": 12}
-    told = {"app": "owntracks", "user": "anna", "device": None, "gateway_at": time.time(), "raw": position}
-    clock = home.daemon.clock
-    await home.daemon.intake.submit(
-        Event(
-            id=new_id(),
-            kind="location",
-            origin="gateway",
-            at=clock.now(),
-            received_at=clock.now(),
-            deadline=clock.elapsed() + 60,
-            boot=clock.boot,
-            body=json.dumps(told),
-        )
-    )
+    await home.locate(48.851, 2.351)
     async with open_page(browser, **FRENCH) as page:
         for path, heading in (("/", "Comment ça va"), ("/devices", "Appareils"), ("/events", "Événements")):
             await page.goto(f"{home.url}{path}")
@@ -163,7 +89,15 @@ async def test_without_scripts_and_wrong_addresses(home: Home, browser: Browser)
     event_id = await home.post("mqtt:heat", 20)
     missing = ("Failed to load resource: the server responded with a status of 4",)
     async with open_page(browser, java_script_enabled=False, expected=missing) as page:
-        for path in ("/", "/devices", "/events", "/people", f"/events/{event_id}", "/history?id=mqtt:heat"):
+        for path in (
+            "/",
+            "/devices",
+            "/events",
+            "/people",
+            "/settings",
+            f"/events/{event_id}",
+            "/history?id=mqtt:heat",
+        ):
             await page.goto(f"{home.url}{path}")
             await expect(page.locator("h1")).to_be_visible()
         for path in ("/events/none", "/people/nobody", "/history?id=none", "/events?state=x", "/events?before=x"):

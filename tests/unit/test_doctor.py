@@ -46,7 +46,7 @@ def found(status: Status, name: str, config: Config | None = None, now: float = 
 def test_all_is_well() -> None:
     """A home in which all is well has nothing to do."""
     checks = examine(WELL, Config(), At())
-    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 12
+    assert [(check.state, check.todo) for check in checks] == [("ok", "")] * 13
     assert "for 2 hours" in found(WELL, "gateway").says
 
 

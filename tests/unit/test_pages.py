@@ -12,23 +12,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gladys_companion.pages
+from gladys_companion.clock import SYSTEM
+from gladys_companion.config import Config
 from gladys_companion.gateway.keys import SCOPES
-from gladys_companion.model import Outcome
+from gladys_companion.model import DeliveryState, Outcome
 from gladys_companion.pages import LANGUAGES, STATIC, choose, static_file
 from gladys_companion.pages.i18n import sentences
+from gladys_companion.pages.render import OWN_HOPS
 from gladys_companion.pages.static import address_of
 from gladys_companion.web.dashboard import SPANS, STATES
+from gladys_companion.web.doctor import examine
+from gladys_companion.web.page import DONE
+from gladys_companion.web.settings import CHANGEABLE
+from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Status
 
 ROOT = Path(gladys_companion.pages.__file__).parent
+UNKNOWN = Status(
+    link=LinkStatus(state="unpaired"), mdns=MdnsStatus(state="off"), running=True, version="", pid=1, started_at=0.0
+)
 DYNAMIC = {
     *(f"language.{language}" for language in LANGUAGES),
     *(f"scope.{scope}" for scope in SCOPES),
     *(f"check.{state}" for state in ("ok", "warn", "fail")),
+    *(f"check.name.{check.name}" for check in examine(UNKNOWN, Config(), SYSTEM)),
+    *(f"done.{what}" for what in DONE),
+    *(f"setting.{name}{part}" for name in CHANGEABLE for part in ("", ".what")),
+    *(f"stage.{state}" for state in (*get_args(DeliveryState), *STATES)),
+    *(f"hop.name.{name}" for name in OWN_HOPS),
+    *(f"set.{way}{part}" for way in ("on", "off") for part in ("", ".what")),
     *(f"span.{span}" for span in SPANS),
     *(f"state.{state}" for state in STATES),
     *(f"outcome.{outcome}" for outcome in get_args(Outcome)),
     *(f"in.{state}" for state in ("in", "out", "unknown")),
-    *("overview.title", "devices.title", "events.title", "people.title"),
+    *("overview.title", "devices.title", "events.title", "people.title", "settings.title"),
 }
 
 

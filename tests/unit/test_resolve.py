@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from gladys_companion.likeness import likely, nearest
 from gladys_companion.model import (
     ANY_KEY,
     Device,
@@ -28,7 +29,6 @@ from gladys_companion.resolve import (
     PRESENCE,
     SIGNALS,
     late_reason,
-    nearest,
     once,
     plan,
 )
@@ -118,6 +118,14 @@ def test_nearest_ids_are_only_those_this_key_may_address() -> None:
     assert nearest(registry(exposed=exposed), "lamp:a1:on!", "key-2") == ()
     assert nearest(registry(), "mqtt:my-phone-presense", None) == (SAYS_HOME.external_id,)
     assert nearest(registry(aliases={"mqtt:lamp": ON.external_id}), "mqtt:lampe", None) == ("mqtt:lamp",)
+
+
+def test_what_an_unknown_id_may_mean_is_told_by_ids_and_names() -> None:
+    """Whoever sent it, as it is the owner who is told; nothing is guessed of what is like nothing."""
+    device = registry().devices[ON.device]
+    assert likely(registry(), "lamp:a1:on!")[0] == ON.external_id
+    assert ON.external_id in likely(registry(), f"{device.name} {ON.name}".lower())
+    assert likely(registry(), "xyzzy-0000") == ()
 
 
 def test_an_own_id_comes_before_an_alias() -> None:

@@ -18,7 +18,9 @@ from gladys_companion.store.registry import Registry, open_registry
 from gladys_companion.store.schema import MIGRATIONS
 from gladys_companion.store.writer import open_store
 from gladys_companion.web.service import Service
+from gladys_companion.web.settings import Settings
 from gladys_companion.web.views import Adopt, Pair, Paired
+from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["QuietHost", "home_config", "open_home"]
@@ -99,6 +101,9 @@ async def open_home(directory: Path) -> AsyncIterator[Service]:
     async with open_store(Path(config.state_directory, "companion.db"), MIGRATIONS) as store:
         registry = await open_registry(store, wake=lambda _: intake.changed())
         intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None)
+        settings, visitors = Settings(store, config), Visitors(store)
+        await settings.load()
+        await visitors.load()
         yield Service(
             config=config,
             store=store,
@@ -106,5 +111,7 @@ async def open_home(directory: Path) -> AsyncIterator[Service]:
             intake=intake,
             presence=PresenceService(store, registry, config, wake=lambda _: None),
             host=QuietHost(registry),
+            settings=settings,
+            visitors=visitors,
             started_at=SYSTEM.now(),
         )

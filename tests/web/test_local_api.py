@@ -19,7 +19,7 @@ from gladys_companion.errors import AddressInUse, ConfigError
 from gladys_companion.model import Event
 from gladys_companion.web import views
 from gladys_companion.web.routes import ROUTES
-from gladys_companion.web.server import loopback_app, open_local, open_socket, socket_app, socket_path
+from gladys_companion.web.server import local_app, open_local, open_socket, socket_app, socket_path
 from gladys_companion.web.service import Service
 from tests.web.home import QuietHost, open_home
 
@@ -295,7 +295,7 @@ async def test_names_that_were_rebound_are_refused(visitor: aiohttp.ClientSessio
 async def test_other_addresses_are_refused(service: Service) -> None:
     """An address that others can reach is an error of the configuration, not an open page."""
     config = msgspec.structs.replace(service.config, local=Local(listen="0.0.0.0:0"))
-    with pytest.raises(ConfigError, match="no password"):
+    with pytest.raises(ConfigError, match="First set a password"):
         async with open_local(msgspec.structs.replace(service, config=config)):
             pass
 
@@ -326,7 +326,18 @@ async def test_socket_of_a_dead_process_is_replaced(service: Service, tmp_path: 
             pass
 
 
-PAGES = ("/devices", "/events", "/history", "/people", "/static/")
+PAGES = (
+    "/device",
+    "/devices",
+    "/events",
+    "/history",
+    "/people",
+    "/settings",
+    "/static/",
+    "/login",
+    "/logout",
+    "/aliases",
+)
 
 
 def served(app: web.Application) -> set[tuple[str, str]]:
@@ -346,6 +357,6 @@ async def test_document_tells_the_routes(client: aiohttp.ClientSession, service:
         for method, operation in methods.items()
         if operation["x-tcp"]
     }
-    assert on_tcp == served(loopback_app(service))
+    assert on_tcp == served(local_app(service))
     for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)):
         assert name in document["components"]["schemas"]

@@ -24,6 +24,7 @@ from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
 from gladys_companion.web.service import paired
 from gladys_companion.web.views import Adopt, Pair, Paired
+from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.vitals import InlineStatus, LinkStatus, MdnsStatus, PluginStatus, Vitals
 
 if TYPE_CHECKING:  # it costs a quarter of a second, which only who wants it pays
@@ -60,6 +61,7 @@ class Daemon:
         self.discovery: Discovery | None = None
         self.mdns: Mdns | None = None
         self.local: tuple[str, int] | None = None
+        self.visitors: Visitors | None = None
         self.pairing: Pairing | None = None
         self.link: Link | None = None
         self.inline: Inline | None = None
@@ -88,6 +90,8 @@ class Daemon:
                 clock_offset=link.clock_offset,
                 primary=link.primary,
                 instance=self.pairing.instance_id,
+                heartbeat_at=link.heartbeat_at,
+                silent_for=self.link.silent_for,
             )
         records = tuple(
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))

@@ -13,6 +13,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gladys_companion import plugins
 from gladys_companion.app.daemon import Daemon
+from gladys_companion.app.silence import LOOK_EVERY, tell_silence
+from gladys_companion.config import Retention
 from gladys_companion.discovery import Discovery, open_mdns
 from gladys_companion.dispatch import Dispatch
 from gladys_companion.errors import Rejected, StoreError, Unavailable
@@ -36,18 +38,21 @@ TIDY_EVERY = 3_600.0
 log = structlog.get_logger(__name__)
 
 
-async def run_parts(daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]]) -> None:
-    """Run until cancelled; ``wakers`` gains who is told the lanes in which something waits."""
-    config = daemon.config
+async def run_parts(
+    daemon: Daemon, http: ClientSession, wakers: list[Callable[[Iterable[str]], None]], keep: Callable[[], Retention]
+) -> None:
+    """Run until cancelled; ``wakers`` gains who is told the lanes in which something waits; ``keep``: how long what."""
     tidy = asyncio.Event()
     tidy.set()
     with schedule() as scheduler:
         every(TIDY_EVERY, tidy.set, scheduler, "tidy")
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep_tidy(daemon.store, config.retention, tidy, daemon.clock), name="tidy")
+            group.create_task(keep_tidy(daemon.store, keep, tidy, daemon.clock), name="tidy")
             group.create_task(daemon.keep_link(), name="link")
             if daemon.inline is not None:
                 group.create_task(daemon.inline.run(), name="inline")
+            if language := daemon.config.link.notify_gladys:
+                group.create_task(_told_silence(daemon, language, scheduler), name="silence")
             await _run_plugins(daemon, http, wakers, scheduler)
 
 
@@ -98,6 +103,20 @@ async def _run_plugins(
             for record in daemon.plugins.values():
                 group.create_task(_listen(record, daemon.intake), name=f"listen {record.name}")
                 group.create_task(_keep_in_step(record, daemon.presence), name=f"keep in step {record.name}")
+
+
+async def _told_silence(daemon: Daemon, language: str, scheduler: AsyncIOScheduler) -> None:
+    look = asyncio.Event()
+    every(LOOK_EVERY, look.set, scheduler, "silence")
+    await tell_silence(
+        lambda: daemon.vitals().link.silent_for,
+        daemon.config.link.silent_after,
+        language,
+        intake=daemon.intake,
+        clock=daemon.clock,
+        timezone=lambda: daemon.presence.rulebook.timezone,
+        woken=look,
+    )
 
 
 async def _retry(dispatch: Dispatch, seen_again: asyncio.Queue[str]) -> None:

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import ClientSession
 from sqlite_utils import Database
 
-from gladys_companion import systemd
+from gladys_companion import logs, systemd
 from gladys_companion.app.daemon import Daemon
 from gladys_companion.app.parts import run_parts
 from gladys_companion.clock import SYSTEM, Clock
@@ -29,6 +29,8 @@ from gladys_companion.store.writer import open_store
 from gladys_companion.web import database_path
 from gladys_companion.web.server import open_local, open_socket, socket_path
 from gladys_companion.web.service import Service
+from gladys_companion.web.settings import Settings
+from gladys_companion.web.visitors import Visitors
 
 __all__ = ["open_daemon", "run_daemon"]
 
@@ -68,10 +70,21 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         )
         wakers.append(lambda _: intake.changed())
         presence = PresenceService(store, registry, config, wake=wake, clock=clock)
+
+        def apply(now: Config) -> None:
+            logs.set_level(now.log_level)
+            presence.use(now.presence)
+
+        settings, visitors = Settings(store, config, apply, clock), Visitors(store, clock)
         try:
+            await settings.load()
             await presence.open()  # before the link, so that what comes is judged by all that is known
         except StoreError as error:
             log.warning("presence waits for the database", reason=str(error))
+        try:
+            await visitors.load()
+        except StoreError as error:
+            log.warning("pages change nothing before the database answers", reason=str(error))
         signals = SignalService(store, registry, config.signals, waits=intake.waits, wake=wake, clock=clock)
         try:
             await signals.open()
@@ -80,6 +93,7 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         http = await enter(ClientSession())
         daemon = Daemon(config, store, registry, intake, presence, http=http, context=context, clock=clock)
         daemon.add_target(SIGNALS, signals)
+        daemon.visitors = visitors
         service = Service(
             config=config,
             store=store,
@@ -87,6 +101,8 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
             intake=intake,
             presence=presence,
             host=daemon,
+            settings=settings,
+            visitors=visitors,
             clock=clock,
             started_at=clock.now(),
         )
@@ -98,7 +114,9 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         await enter(open_socket(service, socket_path(config)))
         daemon.local = await enter(open_local(service))
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(run_parts(daemon, http, wakers), name="daemon")
+            running = group.create_task(
+                run_parts(daemon, http, wakers, lambda: settings.config.retention), name="daemon"
+            )
             yield daemon
             running.cancel()
 

@@ -30,6 +30,8 @@ COMMANDS = {  # name: where it is, and what `--help` says of it
     "scan": ("scan:scan", "Look for devices on the network, now."),
     "alias": ("alias:alias", "Give features other external ids."),
     "events": ("events:events", "See what came in, and what became of it."),
+    "settings": ("runtime:settings", "Change settings while the daemon runs."),
+    "password": ("runtime:password", "Protect the home's pages by a password."),
     "backup": ("backup:backup", "Write a checked copy of the database."),
     "restore": ("backup:restore", "Put a backup in the place of the database."),
     "gateway": ("gateway:gateway", "Run the cloud end, and manage its homes and keys."),

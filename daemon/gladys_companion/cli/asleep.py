@@ -27,7 +27,9 @@ from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import Store, open_store
 from gladys_companion.web.server import open_socket
 from gladys_companion.web.service import Service, paired
+from gladys_companion.web.settings import Settings
 from gladys_companion.web.views import Adopt, Pair, Paired
+from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Vitals
 
 __all__ = ["open_asleep"]
@@ -105,6 +107,9 @@ async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
             intake = Intake(store, registry.plan, lambda: registry.snapshot, wake=lambda _: None, settle_within=0)
             presence = PresenceService(store, registry, config, wake=lambda _: None)
             await presence.prepare()
+            settings, visitors = Settings(store, config), Visitors(store)
+            await settings.load()
+            await visitors.load()
             service = Service(
                 config=config,
                 store=store,
@@ -112,6 +117,8 @@ async def open_asleep(config: Config, path: Path) -> AsyncIterator[Client]:
                 intake=intake,
                 presence=presence,
                 host=_Asleep(config, store, registry),
+                settings=settings,
+                visitors=visitors,
                 running=False,
             )
             socket = Path(directory, "daemon.sock")

@@ -31,9 +31,11 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     host, wrong = _listens(config.local.listen)
     if host is None:
         yield "local.listen", wrong
-    elif not is_loopback(host):
-        sentence = f"{host} can be reached by other machines, and the local API has no password yet. "
-        yield "local.listen", sentence + "Use 127.0.0.1, and an SSH tunnel to look at it from elsewhere."
+    if config.local.map_tiles and not _is_tiles(config.local.map_tiles):
+        sentence = "it is no address of a server of tiles, such as https://tile.example.org/{z}/{x}/{y}.png."
+        yield "local.map_tiles", sentence
+    if config.link.notify_gladys and "gladys_api" not in config.sinks:
+        yield "link.notify_gladys", "it needs [sinks.gladys_api], which gives Gladys messages."
     yield from _about_inline(config.inline)
     if config.mqtt.password_file and not config.mqtt.username:
         yield "mqtt.password_file", "it needs username beside it."
@@ -42,6 +44,13 @@ def complaints(config: Config) -> Iterator[tuple[str, str]]:
     yield from _complaints_of_gladys(config.gladys)
     yield from _about_people(config)
     yield from _about_gateway(config.gateway)
+
+
+def _is_tiles(address: str) -> bool:
+    """Return whether an address names a server, has a place for each number of a tile, and ends no policy."""
+    parts = urlsplit(address)
+    placed = all(f"{{{name}}}" in parts.path for name in "zxy")
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and placed and not set(parts.netloc) & set("; ,")
 
 
 def _about_inline(inline: Inline) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,8 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settle_within: Annotated[float, Meta(ge=0, le=30)] = 1.0
     backoff_most_own: Seconds = 5.0
     backoff_most_plus: Seconds = 30.0
+    silent_after: Annotated[float, Meta(ge=90, le=86_400)] = 600.0
+    notify_gladys: Literal["", "en", "fr"] = ""
 
 
 class Inline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,9 +57,11 @@ class Inline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The local API and status page."""
+    """The home's pages, and the API for programs on the same machine."""
 
     listen: str = "127.0.0.1:8480"
+    names: tuple[str, ...] = ()
+    map_tiles: str = ""
 
 
 class Discovery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

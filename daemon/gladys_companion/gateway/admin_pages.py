@@ -6,7 +6,6 @@ Every form carries the session's token, is refused from another site, and works 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -15,17 +14,18 @@ from aiohttp import web
 
 from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway.accounts import REVOKE_WARNING, Accounts
-from gladys_companion.gateway.admins import SESSION_LASTS, Admins, Session
+from gladys_companion.gateway.admins import Admins
 from gladys_companion.gateway.answers import ROUTE_ID, answer, read_json
 from gladys_companion.gateway.heartbeat import Beat
 from gladys_companion.gateway.keys import SCOPES
 from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.storage import Home, Key
 from gladys_companion.pages import Pages
+from gladys_companion.pages.forms import host_name, is_named, is_own, see_other
+from gladys_companion.pages.sessions import COOKIE, Session, give, take
 
 __all__ = ["admin_link_routes", "admin_page_routes"]
 
-COOKIE = "session"
 MOST_HELD = 50
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 Do: TypeAlias = Callable[[web.Request, Session, Any], Awaitable[web.Response]]
@@ -101,10 +101,10 @@ class _AdminPages:
         """Refuse a name that somebody makes resolve to this gateway, and forms of other sites; show errors as pages."""
 
         async def handle(request: web.Request) -> web.Response:
-            if not _is_named(request.host, self._onboarding.public_url):
+            if not is_named(request.host, {host_name(urlsplit(self._onboarding.public_url).netloc)}):
                 raise RequestError(421, "HOST_REFUSED", "Open this by its own name, as public_url says it.")
             try:
-                if request.method == "POST" and not _is_own(request):
+                if request.method == "POST" and not is_own(request):
                     raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
                 return await handler(request)
             except CompanionError as error:
@@ -117,7 +117,7 @@ class _AdminPages:
 
         async def handle(request: web.Request) -> web.Response:
             session = self._session(request)
-            return _to("/login") if session is None else await handler(request, session)
+            return see_other("/login") if session is None else await handler(request, session)
 
         return handle
 
@@ -127,7 +127,7 @@ class _AdminPages:
         async def handle(request: web.Request) -> web.Response:
             session = self._session(request)
             if session is None:
-                return _to("/login")
+                return see_other("/login")
             form = await request.post()
             if form.get("csrf") != session.csrf:
                 raise RequestError(
@@ -146,7 +146,7 @@ class _AdminPages:
     # Who one is.
 
     async def root(self, request: web.Request) -> web.Response:
-        return _to("/homes" if self._session(request) is not None else "/login")
+        return see_other("/homes" if self._session(request) is not None else "/login")
 
     async def set_up(self, request: web.Request) -> web.Response:
         if not self._admins.opened(request[ROUTE_ID]):
@@ -182,22 +182,10 @@ class _AdminPages:
 
     async def logout(self, request: web.Request, _: Session, __: Any) -> web.Response:  # noqa: ANN401 - a form
         self._admins.log_out(request.cookies.get(COOKIE, ""))
-        response = _to("/login")
-        response.del_cookie(COOKIE, path="/")
-        return response
+        return take(see_other("/login"))
 
     def _logged_in(self, cookie: str) -> web.Response:
-        response = _to("/homes")
-        response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=int(SESSION_LASTS),
-            path="/",
-            httponly=True,
-            samesite="Strict",
-            secure=self._onboarding.secure,
-        )
-        return response
+        return give(see_other("/homes"), cookie, secure=self._onboarding.secure)
 
     # What there is.
 
@@ -259,7 +247,7 @@ class _AdminPages:
             await self._accounts.rename_key(key.home_id, key.id, str(form.get("name", "")))
         except RequestError as error:
             return await self._home(request, session, self._accounts.home(key.home_id), says=str(error))
-        return _to(f"/homes/{key.home_id}")
+        return see_other(f"/homes/{key.home_id}")
 
     async def rotate_key(self, request: web.Request, session: Session, _: Any) -> web.Response:  # noqa: ANN401
         key = self._key(request)
@@ -304,27 +292,3 @@ def _qr(text: str) -> str:
 
     made: str = segno.make(text, error="m").svg_data_uri(scale=5, border=4, dark="#000", light="#fff")
     return made
-
-
-def _to(path: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
-
-
-def _is_named(host: str, public_url: str) -> bool:
-    """Return whether a Host is the gateway's own name, or an address, which nobody else can make resolve to it."""
-    name = (urlsplit(f"//{host}").hostname or "").lower()
-    if name in {"localhost", (urlsplit(public_url).hostname or "").lower()} and name:
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_own(request: web.Request) -> bool:
-    """Return whether a form was sent by a page of this gateway, as the browser says."""
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != "null":
-        return urlsplit(origin).netloc == request.host
-    return request.headers.get("Sec-Fetch-Site", "same-origin") in {"same-origin", "none"}

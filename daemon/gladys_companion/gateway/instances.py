@@ -16,7 +16,7 @@ from gladys_companion.errors import AuthError, RequestError
 from gladys_companion.gateway.accounts import Accounts
 from gladys_companion.gateway.answers import answer, read_json, token_of
 from gladys_companion.gateway.keys import CODE_LASTS, CODE_TRIES
-from gladys_companion.gateway.limits import Tries
+from gladys_companion.pages.tries import Tries
 
 __all__ = ["instance_routes"]
 

@@ -16,10 +16,10 @@ from gladys_companion.errors import AuthError, ProtocolError, RequestError
 from gladys_companion.gateway import keys, totp
 from gladys_companion.gateway._names import checked_name
 from gladys_companion.gateway.accounts import Accounts
-from gladys_companion.gateway.limits import Tries
 from gladys_companion.gateway.login_storage import Device, Login
 from gladys_companion.gateway.tokens import CONFIGURE, TWO_FACTOR, USER
 from gladys_companion.ids import new_id
+from gladys_companion.pages.tries import Tries
 from gladys_companion.protocol import srp
 
 __all__ = ["LoggedIn", "LoginFlow"]

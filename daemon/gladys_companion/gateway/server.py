@@ -282,7 +282,7 @@ async def _measuring(
     """Serve ``/metrics``, and nothing else, where Prometheus asks for it."""
 
     async def metrics(_: web.Request) -> web.Response:
-        told = exposition(await families(accounts, sockets, beats, answers))
+        told = await exposition(await families(accounts, sockets, beats, answers))
         return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()

@@ -57,7 +57,8 @@ class _Connect(connect):
 class LinkState(Struct, frozen=True, kw_only=True):
     """How the link is, since when (epoch), and why. ``clock_offset``: seconds by which the gateway's clock is ahead.
 
-    ``primary``: whether the home's messages come here; another instance gets them otherwise.
+    ``primary``: whether the home's messages come here; another instance gets them otherwise. ``heartbeat_at``: when
+    the gateway's last heartbeat came (epoch); None where it sent none.
     """
 
     state: Literal["connecting", "connected", "waiting", "parked"]
@@ -67,6 +68,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
     clock_offset: float | None = None
     malformed: int = 0
     primary: bool = True
+    heartbeat_at: float | None = None
 
 
 def tls_context(ca_certificate: str) -> ssl.SSLContext:
@@ -127,8 +129,17 @@ class Link:
         self._token: tuple[str, float] | None = None
         self._connected_at: float | None = None
         self._speaks_ours = False
+        self._beats = False  # in this session, the gateway sends heartbeats
+        self._well_at = clock.elapsed()
         self.attempted = asyncio.Event()  # set when the first attempt ended, well or not
         self.state = LinkState(state="connecting", since=clock.now())
+
+    @property
+    def silent_for(self) -> float:
+        """For how many seconds the gateway was not heard: no heartbeat, or, where it sends none, no connection."""
+        if self.state.state == "connected" and not self._beats:
+            return 0.0
+        return self._clock.elapsed() - self._well_at
 
     async def run(self) -> None:
         """Connect, and again, for ever; returns only when parked."""
@@ -162,6 +173,8 @@ class Link:
     def _note(
         self, state: Literal["connecting", "connected", "waiting", "parked"], *why: str, attempts: int = 0
     ) -> None:
+        if self.state.state == "connected" and not self._beats:
+            self._well_at = self._clock.elapsed()
         self.state = msgspec.structs.replace(
             self.state, state=state, since=self._clock.now(), reason=why[0] if why else None, attempts=attempts
         )
@@ -263,7 +276,8 @@ class Link:
                         await socket.send(socketio.pong(packet.data))
 
     def _connected(self, args: tuple[Raw, ...]) -> None:
-        self._connected_at = self._clock.elapsed()
+        self._connected_at = self._well_at = self._clock.elapsed()
+        self._beats = False
         self._speaks_ours = self._welcomed(args)
         self._note("connected")
         self.attempted.set()
@@ -293,6 +307,7 @@ class Link:
             self._time_to_live,
             malformed=self._malformed,
             welcomed=self._welcomed,
+            beaten=self._beaten,
             reply=self._reply,
             passing=self._passing,
         )
@@ -313,6 +328,10 @@ class Link:
         finally:
             if self._passing is not None:
                 self._passing.down()
+
+    def _beaten(self) -> None:
+        self._beats, self._well_at = True, self._clock.elapsed()
+        self.state = msgspec.structs.replace(self.state, heartbeat_at=self._clock.now())
 
     def _malformed(self) -> None:
         self.state = msgspec.structs.replace(self.state, malformed=self.state.malformed + 1)

@@ -80,7 +80,8 @@ async def no_reply(_: Event) -> None:
 class Session:
     """Takes frames in; ``open`` until the gateway says goodbye.
 
-    ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself, and
+    ``malformed`` is called for each frame that is dropped, ``welcomed`` with what the gateway says of itself,
+    ``beaten`` for each heartbeat that was answered, and
     ``reply`` returns the JSON array that the app which sent an event is to be told beside its receipt, or None.
     With ``passing``, what is not for us goes there.
     """
@@ -94,6 +95,7 @@ class Session:
         *,
         malformed: Callable[[], None],
         welcomed: Callable[[tuple[Raw, ...]], object],
+        beaten: Callable[[], None],
         reply: Reply,
         passing: Passing | None = None,
     ) -> None:
@@ -103,6 +105,7 @@ class Session:
         self._time_to_live = time_to_live
         self._malformed = malformed
         self._welcomed = welcomed
+        self._beaten = beaten
         self._reply = reply
         self._passing = passing
         self._under_way = 0
@@ -211,6 +214,7 @@ class Session:
         else:
             if ack_id is not None:
                 await self._socket.send(socketio.ack(ack_id, {"status": 200}))
+            self._beaten()
 
     async def _submit(self, event: Event, ack_id: int | None, size: int) -> None:
         """Hand one event in and ack it.

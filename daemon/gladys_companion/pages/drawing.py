@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-__all__ = ["Circle", "Map", "Plot", "Zone", "draw_map", "draw_plot"]
+__all__ = ["Circle", "Map", "Plot", "Tile", "Zone", "draw_map", "draw_plot"]
 
 WIDTH, HEIGHT, MARGIN = 640.0, 220.0, 8.0
 MOST_POINTS = 800
 METRES_PER_DEGREE = 111_320.0
+EQUATOR = 360.0 * METRES_PER_DEGREE
+MERCATOR = 85.05  # degrees, where Web Mercator ends
+MOST_ZOOM = 19
 SMALLEST = 200.0  # metres that a map shows at least
 
 
@@ -46,6 +49,16 @@ class Circle(Struct, frozen=True):
     name: str = ""
 
 
+class Tile(Struct, frozen=True):
+    """A picture of a map's ground, from a server of tiles."""
+
+    address: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
 class Map(Struct, frozen=True):
     """Zones, how sure each position is, and the way between them, in a square of ``size``."""
 
@@ -54,6 +67,8 @@ class Map(Struct, frozen=True):
     path: str
     last: Circle | None
     metres: float  # that its width stands for
+    people: Sequence[Circle] = ()
+    tiles: Sequence[Tile] = ()
     size: float = WIDTH
 
 
@@ -78,10 +93,18 @@ def draw_plot(points: Sequence[tuple[float, float]], since: float, until: float)
     return Plot("".join([*parts, f"H{WIDTH}"]), low, high)
 
 
-def draw_map(positions: Sequence[tuple[float, float, float | None]], zones: Sequence[Zone]) -> Map | None:
+def draw_map(
+    positions: Sequence[tuple[float, float, float | None]],
+    zones: Sequence[Zone],
+    *,
+    names: Sequence[str] = (),
+    tiles: str = "",
+) -> Map | None:
     """Return where somebody was: positions (latitude, longitude, accuracy in metres), oldest first. None without any.
 
-    A plane is good enough for a town; the map is as large as the way, with the zones that it touches.
+    With ``names`` they are where several people are, one position each. ``tiles`` is the address of a server of tiles
+    (``https://.../{z}/{x}/{y}.png``), or empty. A plane is good enough for a town; the map is as large as the way, with
+    the zones that it touches.
     """
     if not positions:
         return None
@@ -116,5 +139,53 @@ def draw_map(positions: Sequence[tuple[float, float, float | None]], zones: Sequ
         for point, (_, _, accuracy) in zip(points, positions, strict=True)
         if accuracy is not None and accuracy < metres
     ]
-    path = "M" + "L".join(f"{x} {y}" for x, y in points)
-    return Map(near, sure, path, Circle(*points[-1], 5.0), metres)
+    people = [Circle(*point, 5.0, name) for point, name in zip(points, names, strict=False)]
+    path = "" if people else "M" + "L".join(f"{x} {y}" for x, y in points)
+    return Map(
+        near,
+        sure,
+        path,
+        None if people else Circle(*points[-1], 5.0),
+        metres,
+        people,
+        _tiles(tiles, _Frame(latitude, longitude, narrow, middle, metres)) if tiles else (),
+    )
+
+
+class _Frame(Struct, frozen=True):
+    """The plane of a map: its origin in degrees, how narrow a degree of longitude is; middle and width in metres."""
+
+    latitude: float
+    longitude: float
+    narrow: float
+    middle: tuple[float, float]
+    metres: float
+
+
+def _tiles(server: str, frame: _Frame) -> Sequence[Tile]:
+    """Return the tiles below a map (Web Mercator, as OpenStreetMap's wiki has it under "Slippy map tilenames")."""
+    zoom = math.floor(math.log2(EQUATOR * frame.narrow / frame.metres)) + 1
+    zoom = min(max(zoom, 0), MOST_ZOOM)
+    count, half = 2**zoom, frame.metres / 2
+
+    def column(east: float) -> float:
+        return float((frame.longitude + east / METRES_PER_DEGREE / frame.narrow + 180.0) / 360.0 * count)
+
+    def row(north: float) -> float:
+        latitude = math.radians(min(max(frame.latitude + north / METRES_PER_DEGREE, -MERCATOR), MERCATOR))
+        return float((1 - math.asinh(math.tan(latitude)) / math.pi) / 2 * count)
+
+    left, right = column(frame.middle[0] - half), column(frame.middle[0] + half)
+    top, bottom = row(frame.middle[1] + half), row(frame.middle[1] - half)
+    wide, high = WIDTH / (right - left), WIDTH / max(bottom - top, 1e-9)
+    return [
+        Tile(
+            server.replace("{z}", str(zoom)).replace("{x}", str(x % count)).replace("{y}", str(y)),
+            round((x - left) * wide, 2),
+            round((y - top) * high, 2),
+            round(wide, 2),
+            round(high, 2),
+        )
+        for x in range(math.floor(left), math.floor(right) + 1)
+        for y in range(max(0, math.floor(top)), min(count - 1, math.floor(bottom)) + 1)
+    ]

@@ -12,7 +12,7 @@ from msgspec import structs
 from sqlite_utils import Database
 
 from gladys_companion.clock import SYSTEM, Clock
-from gladys_companion.config import Config
+from gladys_companion.config import Config, Presence
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.presence import derived
 from gladys_companion.presence.again import adopt, read_again, read_all_again
@@ -86,6 +86,10 @@ class Register:
     def rulebook(self) -> Rulebook:
         """By what is judged."""
         return self.desk.rulebook
+
+    def use(self, options: Presence) -> None:
+        """Judge by other options from now on."""
+        self.desk.rulebook = self.rulebook._replace(options=options)
 
     async def prepare(self) -> None:
         """Learn in which time zone reasons are written."""

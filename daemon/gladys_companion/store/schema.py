@@ -47,6 +47,11 @@ def _relayed(database: Database) -> None:
         database.execute(trigger)
 
 
+@MIGRATIONS(name="0007-settings")
+def _settings(database: Database) -> None:
+    database.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL, changed_at REAL NOT NULL)")
+
+
 _FORGET_RELAYED = tuple(
     f"CREATE TRIGGER relayed_{name} AFTER {moment} ON deliveries "
     "WHEN NEW.target = 'inline' AND NEW.state NOT IN ('pending', 'sending') "

@@ -12,7 +12,7 @@ from gladys_companion.model import Event, Receipt
 from gladys_companion.protocol.people import presentable
 from gladys_companion.store.receipts import EVENT_COLUMNS, read_event, receipt
 
-__all__ = ["counts", "events", "find_event", "told", "trace", "untold", "values"]
+__all__ = ["counts", "events", "find_event", "told", "trace", "untold", "values", "waiting"]
 
 _MOST_NAMED = 5
 
@@ -132,6 +132,21 @@ def counts(database: Database) -> dict[str, Any]:
             )
         ],
     }
+
+
+def waiting(database: Database, most: int) -> list[dict[str, Any]]:
+    """Return ids that states were sent to and that mean nothing here, the newest first.
+
+    ``{"external_id", "events", "id", "at"}``: how many wait, and the newest of them.
+    """
+    rows = database.conn.execute(
+        "SELECT external_id, count(*), max(seq) AS newest FROM events WHERE state = 'unbound' AND kind = 'state' "
+        "AND external_id IS NOT NULL GROUP BY external_id ORDER BY newest DESC LIMIT ?",
+        (most,),
+    ).fetchall()
+    one = database.conn.execute
+    found = [(*one("SELECT id, at FROM events WHERE seq = ?", (seq,)).fetchone(), name, n) for name, n, seq in rows]
+    return [{"external_id": name, "events": n, "id": id_, "at": at} for id_, at, name, n in found]
 
 
 def values(database: Database, external_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -1,68 +1,62 @@
-"""The home's pages: how it goes, devices and their past, events hop by hop, people and where they were. They only read.
+"""The home's pages: how it goes, devices and their past, events hop by hop, people and where they were, settings.
 
-Everything is made by the server; where scripts run, what changes is fetched anew when an event comes.
+Everything is made by the server; where scripts run, what changes is fetched anew when an event comes. Their forms are
+in ``changes``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from gladys_companion.errors import CompanionError, RequestError
+from gladys_companion.errors import RequestError
+from gladys_companion.model import Feature
 from gladys_companion.pages import STATIC, Pages, static_file
 from gladys_companion.pages.drawing import Zone, draw_map, draw_plot
 from gladys_companion.presence import asked
 from gladys_companion.store import people as rows
 from gladys_companion.store.history import history
+from gladys_companion.web.changes import add_changes
+from gladys_companion.web.page import PAGES, Handler, is_open, page, readable, unknown_visitor
 from gladys_companion.web.route import SERVICE
+from gladys_companion.web.service import Service
 from gladys_companion.web.views import DeviceView
 
-__all__ = ["add_dashboard"]
+__all__ = ["add_dashboard", "is_open", "unknown_visitor"]
 
 EVENTS_SHOWN, DEVICES_SHOWN = 50, 50
 NEWEST = 10
 MOST_POSITIONS, MOST_DECISIONS = 500, 20
 MOST_VALUES = 50
+MOST_CHOICES = 500
+MOST_WAITING = 5
+LEVELS = ("debug", "info", "warning", "error")
+BY_STATE = {"fail": 0, "warn": 1, "ok": 2}
 SPANS = {"day": 86_400.0, "week": 604_800.0, "month": 2_678_400.0}
 STATES = ("planned", "unbound", "rejected", "quarantined")
-PAGES = web.AppKey("pages", Pages)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+GLANCE = ("gateway", "gladys", "mdns", "store")  # what is shown first
 
 
-def add_dashboard(app: web.Application) -> None:
-    """Serve the pages as well."""
+def add_dashboard(app: web.Application) -> frozenset[Handler]:
+    """Serve the pages as well; return what takes their forms."""
     app[PAGES] = Pages()
     for path, handler in (
         ("/", _overview),
         ("/devices", _devices),
+        ("/device", _device),
         ("/history", _history),
         ("/events", _events),
         ("/events/{id}", _event),
         ("/people", _people),
         ("/people/{id}", _person),
+        ("/settings", _settings),
     ):
-        app.router.add_get(path, _readable(handler))
+        app.router.add_get(path, readable(handler))
     app.router.add_get(f"{STATIC}{{name}}", _static)
-
-
-def _readable(handler: Handler) -> Handler:
-    """Show what we raise as a page."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except CompanionError as error:
-            return await _page(request, "home_failed.html", error.status, says=str(error))
-
-    return handle
-
-
-async def _page(request: web.Request, template: str, status: int = 200, **values: object) -> web.Response:
-    return await request.app[PAGES].page(request, template, status, **values)
+    return add_changes(app)
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
@@ -75,11 +69,16 @@ async def _static(request: web.Request) -> web.StreamResponse:
 async def _overview(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     traces = [await service.trace(row["id"]) for row in await service.events(limit=NEWEST)]
-    return await _page(
+    waiting = await service.waiting(MOST_WAITING)
+    status = await service.status()
+    checks = {check.name: check for check in service.examined(status)}
+    return await page(
         request,
         "overview.html",
-        status_=await service.status(),
-        checks=await service.doctor(),
+        status_=status,
+        glance=[checks[name] for name in GLANCE],
+        checks=sorted(checks.values(), key=lambda one: BY_STATE[one.state]),
+        waiting=[(one, await _called(service, one["external_id"])) for one in waiting],
         events=[_line(one) for one in traces],
     )
 
@@ -87,10 +86,23 @@ async def _overview(request: web.Request) -> web.Response:
 async def _devices(request: web.Request) -> web.Response:
     service, wanted = request.app[SERVICE], request.query.get("q", "")[:100].strip()
     found = [one for one in await service.devices() if _matches(one, wanted.casefold())]
-    page, pages = _page_of(request, len(found), DEVICES_SHOWN)
-    shown = found[(page - 1) * DEVICES_SHOWN : page * DEVICES_SHOWN]
-    return await _page(
-        request, "devices.html", devices=shown, count=len(found), wanted=wanted, page=page, pages=pages, show=_shown
+    number, pages = _page_of(request, len(found), DEVICES_SHOWN)
+    shown = found[(number - 1) * DEVICES_SHOWN : number * DEVICES_SHOWN]
+    return await page(
+        request, "devices.html", devices=shown, count=len(found), wanted=wanted, page=number, pages=pages, show=_shown
+    )
+
+
+async def _device(request: web.Request) -> web.Response:
+    service, device_id = request.app[SERVICE], request.query.get("id", "")
+    device = await service.device(device_id)
+    features = service.registry.snapshot.features
+    return await page(
+        request,
+        "device.html",
+        device=device,
+        features=[(one, features[one.external_id].sensitive) for one in device.features],
+        show=_shown,
     )
 
 
@@ -105,7 +117,7 @@ async def _history(request: web.Request) -> web.Response:
     values = await service.store.read(lambda database: history(database, feature.external_id, since, until))
     points = [(one["at"], one["value"]) for one in values if one["value"] is not None]
     newest = values[: -MOST_VALUES - 1 : -1]
-    return await _page(
+    return await page(
         request,
         "history.html",
         feature=feature,
@@ -130,7 +142,7 @@ async def _events(request: web.Request) -> web.Response:
     )
     older = found[-1]["seq"] if len(found) == EVENTS_SHOWN else None
     lines = [_line(await service.trace(one["id"])) for one in found]
-    return await _page(
+    return await page(
         request, "events.html", events=lines, state=state, states=STATES, wanted=wanted, older=older, before=before
     )
 
@@ -138,12 +150,49 @@ async def _events(request: web.Request) -> web.Response:
 async def _event(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     trace = await service.trace(request.match_info["id"])
-    return await _page(request, "event.html", trace=trace, event=_line(trace))
+    bindable = trace["state"] == "unbound" and trace["kind"] == "state" and trace["external_id"]
+    own = service.registry.snapshot.feature(trace["external_id"]) if bindable else None
+    return await page(
+        request,
+        "event.html",
+        trace=trace,
+        event=_line(trace),
+        own=own,
+        likely=await _called(service, trace["external_id"]) if bindable and own is None else (),
+        choices=_choices(service) if bindable and own is None else (),
+        bindable=bindable and own is None,
+    )
+
+
+async def _called(service: Service, external_id: str) -> Sequence[tuple[str, str]]:
+    """Return the features that an unknown id may mean: their ids, and what people call them."""
+    return [(one.external_id, _name(service, one)) for one in await service.likely(external_id)]
+
+
+def _choices(service: Service) -> Sequence[tuple[str, str]]:
+    """Return features to choose from, by name."""
+    found = [(one.external_id, _name(service, one)) for one in service.registry.snapshot.features.values()]
+    return sorted(found, key=lambda one: one[1].casefold())[:MOST_CHOICES]
+
+
+def _name(service: Service, feature: Feature) -> str:
+    device = service.registry.snapshot.devices.get(feature.device)
+    called = device.name if device is not None else feature.device
+    return called if feature.name == called else f"{called}, {feature.name}"
 
 
 async def _people(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
-    return await _page(request, "people.html", people=await service.presence.desk.read(asked.people))
+    found = await service.presence.desk.read(asked.people)
+    zones = await service.presence.desk.read(asked.zones)
+    placed = [(one.name, one.position) for one in found if one.position is not None]
+    drawn = draw_map(
+        [(position.latitude, position.longitude, position.accuracy) for _, position in placed],
+        [Zone(one.name, one.latitude, one.longitude, one.radius) for one in zones],
+        names=[name for name, _ in placed],
+        tiles=service.config.local.map_tiles,
+    )
+    return await page(request, "people.html", people=found, map=drawn, tiles=service.config.local.map_tiles)
 
 
 async def _person(request: web.Request) -> web.Response:
@@ -157,15 +206,21 @@ async def _person(request: web.Request) -> web.Response:
     drawn = draw_map(
         [(one.latitude, one.longitude, one.accuracy) for one in day],
         [Zone(one.name, one.latitude, one.longitude, one.radius) for one in zones],
+        tiles=service.config.local.map_tiles,
     )
-    return await _page(
+    return await page(
         request,
         "person.html",
         why=why,
         map=drawn,
+        tiles=service.config.local.map_tiles,
         decisions=why.decisions[:MOST_DECISIONS],
         zones={one.id: one.name for one in zones},
     )
+
+
+async def _settings(request: web.Request) -> web.Response:
+    return await page(request, "settings.html", settings=request.app[SERVICE].settings.all(), levels=LEVELS)
 
 
 def _matches(device: DeviceView, wanted: str) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "check_devices",
     "check_drivers",
     "check_gladys",
+    "check_heartbeat",
     "check_inline",
     "check_link",
     "check_mdns",
@@ -40,6 +41,7 @@ def examine(status: Status, config: Config, clock: Clock) -> tuple[Check, ...]:
         check_clock,
         check_mdns,
         check_link,
+        check_heartbeat,
         check_inline,
         check_gladys,
         check_plugins,
@@ -134,6 +136,21 @@ def check_link(status: Status, _: Config, now: float) -> Check:
         says=f"Not connected{f' to {link.url}' if str(link.url) not in reason else ''}.{reason}",
         todo=todo,
     )
+
+
+def check_heartbeat(status: Status, config: Config, now: float) -> Check:
+    """The gateway's heartbeat comes."""
+    link = status.link
+    if link.state == "unpaired":
+        return Check(name="heartbeat", state="ok", says="There is no gateway of your own that could fall silent.")
+    if link.silent_for >= config.link.silent_after:
+        says = f"The gateway has not been heard for {_duration(link.silent_for)}: what phones send does not come in."
+        todo = "See what is said of the link to the gateway. What the gateway took is held there, and comes later."
+        return Check(name="heartbeat", state="fail", says=says, todo=todo)
+    if link.heartbeat_at is None:
+        return Check(name="heartbeat", state="ok", says="The gateway has sent no heartbeat yet; not every one does.")
+    says = f"The gateway's last heartbeat came {_duration(now - link.heartbeat_at)} ago."
+    return Check(name="heartbeat", state="ok", says=says)
 
 
 def check_inline(status: Status, _: Config, now: float) -> Check:

@@ -23,6 +23,7 @@ def _parts(status: Status) -> Iterator[Family]:
     yield gauge("store_up", "1 while the database answers.", status.store is None)
     yield gauge("link_up", "1 while the gateway is connected.", status.link.state == "connected")
     yield gauge("link_primary", "1 while the home's messages go to this instance.", status.link.primary)
+    yield gauge("link_silent_seconds", "For how long the gateway was not heard.", status.link.silent_for)
     if status.inline is not None:
         yield gauge("inline_up", "1 while Gladys Plus is connected.", status.inline.state == "connected")
         yield gauge("inline_gladys_up", "1 while Gladys is connected in line.", status.inline.gladys)

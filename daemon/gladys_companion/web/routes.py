@@ -21,6 +21,7 @@ from gladys_companion.web.metrics import families
 from gladys_companion.web.people_routes import PEOPLE_ROUTES
 from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, number, receipt_response, route
 from gladys_companion.web.service import Service
+from gladys_companion.web.settings_routes import SETTINGS_ROUTES
 from gladys_companion.web.zone_routes import ZONE_ROUTES
 
 __all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
@@ -128,7 +129,7 @@ _LIST_QUERY = {
 
 async def _metrics(request: web.Request) -> web.Response:
     """Answer what Prometheus asks."""
-    told = exposition(await families(request.app[SERVICE]))
+    told = await exposition(await families(request.app[SERVICE]))
     return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -173,6 +174,7 @@ ROUTES: tuple[Route, ...] = (
     *DEVICE_ROUTES,
     *PEOPLE_ROUTES,
     *ZONE_ROUTES,
+    *SETTINGS_ROUTES,
     *GLADYS_ROUTES,
     route("GET", "/api/aliases", _aliases, summary="All aliases", answer=tuple[views.AliasView, ...], reads=True),
     route(

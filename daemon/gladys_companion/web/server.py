@@ -1,34 +1,37 @@
-"""Serves the local API: all of it on a Unix socket, the reading part and one page on a loopback address.
+"""Serves the local API: all of it on a Unix socket, the reading part and the pages on a TCP address.
 
-Whoever may open the socket (its group) may do everything; whoever can reach the loopback address may look. A name that
-somebody makes resolve to 127.0.0.1 (DNS rebinding) is refused by its Host header.
+Whoever may open the socket (its group) may do everything. Who may look at the pages, and change things by their forms,
+is in ``visitors``. A name that somebody makes resolve to this machine (DNS rebinding) is refused by its Host header.
 """
 
 from __future__ import annotations
 
 import errno
-import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from gladys_companion.config import address, is_loopback
+from gladys_companion.config import Config, address, is_loopback
 from gladys_companion.errors import AddressInUse, CompanionError, ConfigError, RequestError
+from gladys_companion.pages.forms import is_named
 from gladys_companion.unix_socket import listening
 from gladys_companion.web import socket_path
-from gladys_companion.web.dashboard import add_dashboard
+from gladys_companion.web.dashboard import add_dashboard, is_open, unknown_visitor
 from gladys_companion.web.openapi import document
 from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
 from gladys_companion.web.service import VERSION, Service
 
-__all__ = ["loopback_app", "open_local", "open_socket", "socket_app", "socket_path"]
+__all__ = ["local_app", "open_local", "open_socket", "socket_app", "socket_path"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_BODY = 1_048_576
+NAMES = web.AppKey("names", Collection[str])
+FORMS = web.AppKey("forms", Collection[Handler])
 
 log = structlog.get_logger(__name__)
 
@@ -51,15 +54,6 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     return json_response(refusal.body(), refusal.status)
 
 
-def _is_here(host: str | None) -> bool:
-    name = (host or "").lower()
-    name = name.partition("]")[0].removeprefix("[") if name.startswith("[") else name.partition(":")[0]
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def _here(request: web.Request) -> str:
     at = request.transport.get_extra_info("sockname") if request.transport is not None else None
     return _url(*at[:2]) if at else "http://127.0.0.1/"
@@ -70,14 +64,17 @@ def _url(host: str, port: int) -> str:
 
 
 @web.middleware
-async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if not _is_here(request.headers.get("Host")):
+async def _visited(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer who may look, by a name that is ours; take nothing but the forms of our own pages."""
+    service = request.app[SERVICE]
+    if not is_named(request.headers.get("Host"), request.app[NAMES]):
         raise RequestError(421, "HOST_REFUSED", f"Open this by its address: {_here(request)}.")
-    if request.method not in {"GET", "HEAD"}:
-        sentence = "This address only reads. Changes go through the command line, or the routes of the socket "
-        sentence += f"{socket_path(request.app[SERVICE].config)}."
+    if request.method not in {"GET", "HEAD"} and request.match_info.handler not in request.app[FORMS]:
+        sentence = "This address only reads, but for the forms of its pages. Programs change things by the command "
+        sentence += f"line, or the routes of the socket {socket_path(service.config)}."
         raise RequestError(405, "METHOD_NOT_ALLOWED", sentence)
-    response = await handler(request)
+    known = is_open(request) or await service.visitors.may_look(request)
+    response = await handler(request) if known else unknown_visitor(request)
     if not response.prepared:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-store")
@@ -98,11 +95,20 @@ def socket_app(service: Service) -> web.Application:
     return _app(service, ROUTES)
 
 
-def loopback_app(service: Service) -> web.Application:
-    """Return the application with the reading routes and the page."""
-    app = _app(service, [route for route in ROUTES if route.reads], _host)
-    add_dashboard(app)
+def local_app(service: Service) -> web.Application:
+    """Return the application with the reading routes and the pages."""
+    app = _app(service, [route for route in ROUTES if route.reads], _visited)
+    app[NAMES] = _names(service.config)
+    app[FORMS] = add_dashboard(app)
     return app
+
+
+def _names(config: Config) -> frozenset[str]:
+    """Return the names by which the pages may be opened; on loopback there are none but its addresses."""
+    if is_loopback(address(config.local.listen)[0]):
+        return frozenset(config.local.names)
+    own = socket.gethostname().lower()
+    return frozenset({own, f"{own.partition('.')[0]}.local", *(name.lower() for name in config.local.names)})
 
 
 @asynccontextmanager
@@ -129,10 +135,10 @@ async def open_socket(service: Service, path: Path) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def open_local(service: Service) -> AsyncIterator[tuple[str, int]]:
-    """Serve the reading routes and the page on ``[local] listen``; gives the address, with the port that was taken.
+    """Serve the reading routes and the pages on ``[local] listen``; gives the address, with the port that was taken.
 
     Raises:
-        ConfigError: not a loopback address, or none of this machine.
+        ConfigError: other machines reach it and there is no password, or it is no address of this machine.
         AddressInUse: another program listens there.
     """
     listen = service.config.local.listen
@@ -140,9 +146,10 @@ async def open_local(service: Service) -> AsyncIterator[tuple[str, int]]:
         host, port = address(listen)
     except ValueError as error:
         raise ConfigError(f"[local] listen: {error}.") from error
-    if not is_loopback(host):
-        raise ConfigError(f"[local] listen: {host} can be reached by other machines, and there is no password yet.")
-    async with _serving(loopback_app(service)) as runner:
+    if not is_loopback(host) and not service.visitors.protected:
+        sentence = f"[local] listen: {host} can be reached by other machines. First set a password: "
+        raise ConfigError(f"{sentence}`gladys-companion password set`.")
+    async with _serving(local_app(service)) as runner:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -17,6 +18,7 @@ from gladys_companion.config import Config
 from gladys_companion.errors import RequestError, StoreError
 from gladys_companion.ids import new_id
 from gladys_companion.intake import Intake
+from gladys_companion.likeness import likely
 from gladys_companion.link import Pairing
 from gladys_companion.model import Device, Event, Feature, Receipt
 from gladys_companion.ports import Acquainted
@@ -30,7 +32,9 @@ from gladys_companion.store.writer import Store
 from gladys_companion.web import doctor
 from gladys_companion.web.follow import follow
 from gladys_companion.web.host import Host
+from gladys_companion.web.settings import Settings
 from gladys_companion.web.views import AddDevice, AliasView, DeviceView, Expose, Exposed, FeatureView, Paired, SetValue
+from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.vitals import Check, Counts, Status
 
 __all__ = ["VERSION", "Service"]
@@ -49,6 +53,8 @@ class Service(Struct, frozen=True, kw_only=True):
     intake: Intake
     presence: PresenceService
     host: Host
+    settings: Settings
+    visitors: Visitors
     clock: Clock = SYSTEM
     started_at: float = 0.0
     running: bool = True
@@ -88,7 +94,11 @@ class Service(Struct, frozen=True, kw_only=True):
 
     async def doctor(self) -> tuple[Check, ...]:
         """Return what is well, what is not, and what to do about it."""
-        return doctor.examine(await self.status(), self.config, self.clock)
+        return self.examined(await self.status())
+
+    def examined(self, status: Status) -> tuple[Check, ...]:
+        """Return what ``doctor`` says of a status."""
+        return doctor.examine(status, self.config, self.clock)
 
     async def devices(self) -> tuple[DeviceView, ...]:
         """Return all devices by name."""
@@ -231,6 +241,16 @@ class Service(Struct, frozen=True, kw_only=True):
     async def events(self, **wanted: Any) -> list[dict[str, Any]]:
         """Return events as ``store.trace.events`` does, with its arguments."""
         return await self.store.read(lambda database: trace.events(database, **wanted))
+
+    async def waiting(self, most: int) -> list[dict[str, Any]]:
+        """Return ids that nothing has and that something was sent to, as ``store.trace.waiting`` does."""
+        return await self.store.read(lambda database: trace.waiting(database, most))
+
+    async def likely(self, external_id: str) -> tuple[Feature, ...]:
+        """Return the features that an id which nothing has may mean, the likeliest first; see ``resolve.likely``."""
+        registry = self.registry.snapshot
+        found = await asyncio.to_thread(likely, registry, external_id)
+        return tuple(registry.features[one] for one in found)
 
     async def trace(self, event_id: str) -> dict[str, Any]:
         """Return one event hop by hop.

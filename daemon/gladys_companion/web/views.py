@@ -17,6 +17,7 @@ __all__ = [
     "AddFeature",
     "Adopt",
     "AliasView",
+    "ChangeSetting",
     "DeviceView",
     "EventView",
     "Expose",
@@ -27,6 +28,7 @@ __all__ = [
     "Pair",
     "Paired",
     "Rename",
+    "SetPassword",
     "SetValue",
     "Share",
     "Shared",
@@ -194,6 +196,21 @@ class MakeAlias(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     alias: Text
     external_id: Text
+
+
+class ChangeSetting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``PUT /api/settings/{name}``; a number may be text, as people type it."""
+
+    value: Annotated[str, Meta(max_length=200)] | float
+
+
+class SetPassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``PUT /api/password``; null: there is none any more."""
+
+    password: str | None
+
+    def __repr__(self) -> str:
+        return "SetPassword(...)"
 
 
 class Pair(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

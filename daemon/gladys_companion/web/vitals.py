@@ -23,6 +23,7 @@ class LinkStatus(Struct, frozen=True, kw_only=True):
 
     ``primary`` is false while the home's messages go to another instance than this one (``instance``).
     ``clock_offset`` is by how many seconds the gateway's clock is ahead of ours, as measured at the last connect.
+    ``heartbeat_at``: when its last heartbeat came; ``silent_for``: seconds for which it was not heard at all.
     """
 
     state: Literal["unpaired", "connecting", "connected", "waiting", "parked"]
@@ -33,6 +34,8 @@ class LinkStatus(Struct, frozen=True, kw_only=True):
     clock_offset: float | None = None
     primary: bool = True
     instance: str | None = None
+    heartbeat_at: float | None = None
+    silent_for: float = 0.0
 
 
 class InlineStatus(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,93 @@
+"""What every page of the home goes through: who may see it, which forms are believed, and errors shown as pages."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from aiohttp import web
+
+from gladys_companion.errors import CompanionError, RequestError
+from gladys_companion.pages import STATIC, Pages
+from gladys_companion.pages.forms import is_own, see_other
+from gladys_companion.web.route import SERVICE
+
+__all__ = ["PAGES", "Do", "Form", "Handler", "doing", "field", "is_open", "page", "readable", "unknown_visitor"]
+
+PAGES = web.AppKey("pages", Pages)
+
+DONE = frozenset(
+    {"renamed", "bound", "unbound", "exposed", "unexposed", "changed", "reset"}
+)  # what a page may say was done
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Form: TypeAlias = Mapping[str, object]
+Do: TypeAlias = Callable[[web.Request, Form], Awaitable[web.StreamResponse]]
+
+
+async def page(request: web.Request, template: str, status: int = 200, **values: object) -> web.Response:
+    """Return a page; ``csrf`` is what its forms carry, None where nothing may be changed before one is logged in."""
+    visitors = request.app[SERVICE].visitors
+    return await request.app[PAGES].page(
+        request,
+        template,
+        status,
+        csrf=visitors.token(request),
+        logged_in=visitors.session(request) is not None,
+        protected=visitors.protected,
+        done=request.query.get("done", "") if request.query.get("done") in DONE else "",
+        **values,
+    )
+
+
+def readable(handler: Handler) -> Handler:
+    """Show what we raise as a page."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except CompanionError as error:
+            return await page(request, "home_failed.html", error.status, says=str(error))
+
+    return handle
+
+
+def doing(handler: Do) -> Handler:
+    """Let a form through that a page of ours sent for somebody who may change things; others log in first."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if not is_own(request):
+            raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+        token = request.app[SERVICE].visitors.token(request)
+        if token is None:
+            return see_other("/login")
+        form = await request.post()
+        if not hmac.compare_digest(str(form.get("csrf", "")).encode(), token.encode()):
+            raise RequestError(403, "FORBIDDEN", "This form is too old: go back, reload the page, and send it again.")
+        return await handler(request, form)
+
+    return readable(handle)
+
+
+def field(form: Form, name: str) -> str:
+    """Return a field of a form; empty if it is missing."""
+    given = form.get(name, "")
+    return given if isinstance(given, str) else ""
+
+
+def is_open(request: web.BaseRequest) -> bool:
+    """Return whether somebody may have this whom we do not know: what it takes to log in, and that we live."""
+    return request.path in {"/login", "/healthz"} or request.path.startswith(STATIC)
+
+
+def unknown_visitor(request: web.BaseRequest) -> web.Response:
+    """Send a browser to where one logs in.
+
+    Raises:
+        RequestError: 401 ``PASSWORD_REQUIRED``, for programs.
+    """
+    if request.path.startswith("/api/") or request.path == "/metrics":
+        sentence = "From another machine this needs the password of the pages, as HTTP Basic sends it."
+        raise RequestError(401, "PASSWORD_REQUIRED", sentence)
+    return see_other("/login")
