@@ -42,7 +42,7 @@ GLADYS_API = "gladys_api"  # the sink that tells Gladys of people and messages, 
 INLINE = "inline"  # where Gladys is given what Gladys Plus sent it, while the companion stands between the two
 PRESENCE = "presence"  # takes what phones tell, and is the origin and the driver of what that comes to
 SIGNALS = "signals"  # takes named events
-TEST = "companion-test"  # a signal by which a phone's page tries the way: it does nothing, and is no mistake
+TEST = "companion-test"  # a signal by which a phone's page tries the way up to Gladys: it does nothing there
 OUTSIDE = frozenset({"gateway"})  # origins that only reach what is exposed
 MOST_SHOWN = 100  # characters of an id in a sentence
 
@@ -235,7 +235,8 @@ def _signal(event: Event, registry: RegistrySnapshot) -> Plan:
         sentence = 'The signal has no name: send {"event": "nfc:front-door"}, with the name of yours.'
         return _refuse(422, "INVALID_FIELD", sentence, field="event")
     if name == TEST and name not in registry.signals:
-        return Plan(state="planned")
+        ways = (way for way in (GLADYS, GLADYS_API) if way in registry.targets)
+        return Plan(state="planned", deliveries=tuple(PlannedDelivery(target=way, lane=way) for way in ways))
     keys = registry.signals.get(name, frozenset())
     key_id = event.key.id if event.key else ""
     if name in registry.signals and (event.origin not in OUTSIDE or not keys.isdisjoint({ANY_KEY, key_id})):

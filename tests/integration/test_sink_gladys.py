@@ -57,7 +57,7 @@ class Caller:
         self.sink = sink
         self.reached = reached
 
-    async def tell(self, value: float | str, feature: Feature = ON, *, late: bool = False, **more: Any) -> None:
+    async def tell(self, value: float | str, feature: Feature | None = ON, *, late: bool = False, **more: Any) -> None:
         delivery = delivered(value, feature, late=late, **more)
         while True:
             self.reached.clear()
@@ -141,6 +141,15 @@ async def test_states_texts_and_history(broker: Broker) -> None:
         ]
         assert {message.qos for message in gladys.heard} == {1}
         assert not any(message.retain for message in gladys.heard)
+
+
+async def test_a_phone_tries_the_way(broker: Broker) -> None:
+    """The broker has it, under a topic of ours, and Gladys hears nothing."""
+    async with open_listener(broker, "#") as heard, open_sink(broker) as caller:
+        await caller.tell("", None, kind="signal", external_id="companion-test")
+        await caller.tell(1.0)
+        topics = [topic for topic, _ in await heard.payloads(3)]
+        assert topics[-2:] == ["gladys-companion/test", f"{TOPIC}/state"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,14 @@ async def test_gladys_says_that_somebody_came_and_left(server: GladysServer, peo
     assert await people.told("location") == DELIVERED * 3
 
 
+async def test_a_phone_tries_the_way(server: GladysServer, people: PeopleHome) -> None:
+    """It is delivered when Gladys answers, and Gladys is none the wiser."""
+    before = len(server.people.chat), len(server.people.started)
+    await people.submit("signal", {}, external_id="companion-test")
+    assert await people.told("signal") == DELIVERED
+    assert (len(server.people.chat), len(server.people.started)) == before
+
+
 async def test_of_whom_gladys_knows_nothing_it_is_told_nothing(server: GladysServer, people: PeopleHome) -> None:
     """Bob is no user of Gladys: that is no failure, and nothing waits."""
     await people.track.at(HOME, user="bob", device="pixel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,11 +60,15 @@ class Home(Struct):
         )
         return event_id
 
-    async def locate(self, latitude: float, longitude: float) -> None:
-        """Have Anna's phone tell where it is."""
+    async def locate(self, latitude: float, longitude: float, user: str = "anna") -> None:
+        """Have somebody's phone tell where it is."""
+        position = {"_type": "location", "tst": int(time.time()), "lat": latitude, "lon": longitude, "acc": 12}
+        await self.tell_position(position, user)
+
+    async def tell_position(self, message: dict[str, Any], user: str) -> None:
+        """Have somebody's OwnTracks send a message."""
         clock = self.daemon.clock
-        position = {"_type": "location", "tst": int(clock.now()), "lat": latitude, "lon": longitude, "acc": 12}
-        told = {"app": "owntracks", "user": "anna", "device": None, "gateway_at": clock.now(), "raw": position}
+        told = {"app": "owntracks", "user": user, "device": None, "gateway_at": clock.now(), "raw": message}
         await self.daemon.intake.submit(
             Event(
                 id=new_id(),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import msgspec
@@ -14,6 +18,7 @@ from playwright.async_api import Browser, Page, expect
 from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Local
 from gladys_companion.errors import ConfigError
+from gladys_companion.protocol.owntracks.box import seal
 from gladys_companion.web.visitors import Visitors
 from tests.browser import audit, open_page, picture
 from tests.needs import needs
@@ -277,3 +282,35 @@ async def test_tiles_are_asked_of_the_server_that_was_named_and_of_no_other(tmp_
         shown: Any = await page.locator("svg.map image").count()
         assert shown == 0
         await expect(page.get_by_role("img")).to_be_visible()
+
+
+async def test_a_phone_gets_its_encryption_key_at_home(home: Home, browser: Browser, axe: str) -> None:
+    """By a QR code that the gateway never sees; what is sealed with it is opened, and it is shown once."""
+    await home.locate(48.851, 2.351, user="bob")
+    async with open_page(browser) as page:
+        await page.goto(f"{home.url}/people")
+        await page.get_by_role("link", name="Phones").click()
+        card = page.get_by_role("article").filter(has_text="bob")
+        await expect(card.get_by_text("Messages that wait until it is somebody's: 1")).to_be_visible()
+        await audit(page, axe)
+        await picture(page, "home-phones")
+        await card.get_by_label("Whose it is").select_option("Anna")
+        await card.get_by_role("button", name="Note").click()
+        await expect(page.get_by_text("It is noted whose the phone is.")).to_be_visible()
+        await card.get_by_role("button", name="Make an encryption key").click()
+        await expect(page.get_by_role("img", name="QR code of the key")).to_be_visible()
+        await audit(page, axe)
+        key = await page.locator("pre").inner_text()
+        href = await page.get_by_role("link", name="Give OwnTracks the key").get_attribute("href")
+        inline = parse_qs(urlsplit(href or "").query)["inline"][0]
+        assert json.loads(base64.b64decode(inline)) == {"_type": "configuration", "encryptionKey": key}
+        position = {"_type": "location", "tst": int(time.time()) + 1, "lat": 48.86, "lon": 2.36, "acc": 7}
+        sealed = json.loads(seal(json.dumps(position).encode(), key))
+        await home.tell_position(sealed, user="bob")
+        await page.goto(f"{home.url}/people/anna")
+        await expect(page.get_by_role("img")).to_be_visible()
+        await page.goto(f"{home.url}/phones")
+        assert key not in await page.content()
+        await expect(page.get_by_text("can not be opened")).to_have_count(0)
+        await page.get_by_role("button", name="Forget the key of").click()
+        await expect(page.get_by_text("The key is forgotten.")).to_be_visible()

@@ -39,6 +39,7 @@ DYNAMIC = {
     *(f"setting.{name}{part}" for name in CHANGEABLE for part in ("", ".what")),
     *(f"stage.{state}" for state in (*get_args(DeliveryState), *STATES)),
     *(f"hop.name.{name}" for name in OWN_HOPS),
+    *(f"phones.kept.{why}" for why in ("sealed", "nobody")),
     *(f"set.{way}{part}" for way in ("on", "off") for part in ("", ".what")),
     *(f"span.{span}" for span in SPANS),
     *(f"state.{state}" for state in STATES),

@@ -23,6 +23,7 @@ from gladys_companion.model import (
     Sender,
 )
 from gladys_companion.resolve import (
+    GLADYS,
     GLADYS_API,
     GLADYS_DEVICES,
     INLINE,
@@ -460,9 +461,10 @@ def test_who_is_told_what_gladys_plus_sent(
 
 
 def test_the_test_of_a_phone_is_no_mistake() -> None:
-    """It comes, and does nothing, unless somebody gave its name a meaning."""
+    """It goes as far as Gladys and does nothing there, unless somebody gave its name a meaning."""
     test = event("companion-test", kind="signal")
-    assert (plan(test, registry()).state, targets(plan(test, registry()))) == ("planned", [])
+    assert (plan(test, registry(targets=())).state, targets(plan(test, registry(targets=())))) == ("planned", [])
+    assert targets(plan(test, registry(targets=(GLADYS_API, GLADYS)))) == [GLADYS, GLADYS_API]
     meant = registry(signals={"companion-test": frozenset({ANY_KEY})})
     assert targets(plan(test, meant)) == [SIGNALS]
 

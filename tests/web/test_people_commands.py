@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -148,6 +149,9 @@ async def test_a_passphrase_is_kept_and_never_shown(told: Told) -> None:
     listed = await told("people", "phones", "--json")
     assert listed.json()[0]["sealed"] is True
     assert "hush" not in listed.out + (await told("people", "phones")).out
+    made = (await told("people", "passphrase", "iphone", "--new")).out
+    assert re.search(r"encryption key: [\w-]{32}\n", made)
+    assert "▀" in made or "█" in made
     assert (await told("people", "passphrase", "iphone", "--remove")).code == 0
     assert (await told("people", "phones", "--json")).json()[0]["sealed"] is False
 
@@ -164,7 +168,7 @@ async def test_a_passphrase_is_kept_and_never_shown(told: Told) -> None:
         (("people", "edit", "ann"), 64, "Say what is to be otherwise"),
         (("people", "add-phone", "X", "--person", "cleo"), 65, "Say by what the phone is known"),
         (("people", "phone", "x", "--nobody", "--person", "y"), 64, "either somebody's or nobody's"),
-        (("people", "passphrase", "x", "--passphrase", "y", "--remove"), 64, "not both"),
+        (("people", "passphrase", "x", "--passphrase", "y", "--remove"), 64, "Give one of"),
         (("people", "add", "Cleo"), 65, "There is a person 'cleo' already"),
         (("zones", "add", "Home"), 64, "Say where it is"),
         (("zones", "add", "Home", "--at", "here"), 64, "give latitude and longitude"),

@@ -13,6 +13,7 @@ from gladys_companion.cli.daemon import ask
 from gladys_companion.cli.names import find_named
 from gladys_companion.cli.output import json_option, print_json, print_table, when
 from gladys_companion.cli.settings import Settings
+from gladys_companion.protocol.owntracks.remote import configuration_link, encryption, new_key
 
 __all__ = ["PHONE_COMMANDS"]
 
@@ -139,22 +140,35 @@ def remove_phone(settings: Settings, phone: str, yes: bool) -> None:
 @click.command()
 @click.argument("phone")
 @click.option("--passphrase", help="Asked for if not given, and so kept out of the shell's history.")
+@click.option("--new", is_flag=True, help="Make one, and show it as a QR code for OwnTracks on the phone.")
 @click.option("--remove", is_flag=True, help="Forget it: its messages are not encrypted any more.")
 @click.pass_obj
-def passphrase(settings: Settings, phone: str, passphrase: str | None, remove: bool) -> None:
+def passphrase(settings: Settings, phone: str, passphrase: str | None, new: bool, remove: bool) -> None:
     """Give the encryption key that the app on PHONE has. It is shown nowhere; what was kept is read with it."""
-    if remove and passphrase:
-        raise click.UsageError("Give a passphrase or --remove, not both.")
+    if (passphrase is not None) + new + remove > 1:
+        raise click.UsageError("Give one of --passphrase, --new and --remove.")
     known = ask(settings.config(), lambda client: find_named(client, "phone", phone))
     path = _path(known["id"], "passphrase")
     if remove:
         ask(settings.config(), lambda client: client.ask("DELETE", path))
         click.echo(f"The passphrase of {known['name']} is forgotten.")
         return
+    if new:
+        passphrase = new_key()
     given = passphrase or click.prompt("Passphrase", type=str, hide_input=True, err=True)
     found = ask(settings.config(), lambda client: client.ask("PUT", path, {"passphrase": given}))
     again = f" {found['messages']} kept messages are read again." if found["messages"] else ""
     click.echo(f"The passphrase of {known['name']} is kept.{again}")
+    if new:
+        _show(given)
+
+
+def _show(key: str) -> None:
+    import segno  # noqa: PLC0415 - no other command needs it
+
+    segno.make(configuration_link(encryption(key)), error="l").terminal(compact=True)
+    click.echo(f"Let OwnTracks on the phone import this, or type it there as its encryption key: {key}")
+    click.echo("It is shown this once.")
 
 
 PHONE_COMMANDS: tuple[click.Command, ...] = (phones, add_phone, phone, remove_phone, passphrase)

@@ -20,12 +20,14 @@ from gladys_companion.gateway.answers import ROUTE_ID, answer, read_json
 from gladys_companion.gateway.onboarding import LINK_LASTS, SHOWN_FOR, Onboarding, Phone
 from gladys_companion.gateway.storage import Storage, StoredEvent
 from gladys_companion.pages import Pages, Translator
+from gladys_companion.protocol.owntracks.remote import configuration_link
 
 __all__ = ["add_phone_routes", "phone_link_routes"]
 
 COOKIE = "phone"
 LOOK_EVERY = 0.3  # seconds between looks for an event, while a page waits for it
 MOST_WAITING = 50
+GLADYS = frozenset({"gladys", "gladys_api", "inline"})  # the ways by which a home tells it
 DELIVERED = frozenset({"delivered", "accepted"})
 
 
@@ -111,7 +113,7 @@ class _PhonePages:
             "phone.html",
             phone=phone,
             url=url,
-            owntracks=phone_apps.owntracks_link(configuration),
+            owntracks=configuration_link(configuration),
             network=network,
             profiles=[(number, one.name, link) for number, (one, link) in enumerate(zip(profiles, links, strict=True))],
             tag_url=f"{url}/tag/{quote(phone.tag.removeprefix('tag:'))}",
@@ -188,7 +190,8 @@ def _said(event: StoredEvent | None, phone: Phone, t: Translator) -> dict[str, A
     for target in receipt.get("targets", ()):
         ms = target.get("ms")
         what = target.get("state", "") if ms is None else t("hop.after", ms=round(ms))
-        hops.append((str(target.get("target")), what))
+        name = str(target.get("target"))
+        hops.append(("Gladys" if name in GLADYS else name, what))
     if event.settled_at is None:
         return {"says": t("first.held"), "ok": False, "hops": hops}
     if outcome in DELIVERED or code == "SIGNAL_NOT_FOUND":  # of an older home

@@ -10,13 +10,12 @@ import base64
 import gzip
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Profile", "owntracks", "owntracks_link", "tasker_link", "tasker_profiles", "tasker_xml"]
+__all__ = ["Profile", "owntracks", "tasker_link", "tasker_profiles", "tasker_xml"]
 
 CONNECTED, BATTERY, POWER, NFC = 160, 140, 10, 2076  # Tasker's contexts: states, and the event of a tag
 HTTP_REQUEST = 339
@@ -51,12 +50,6 @@ def owntracks(url: str, user: str, secret: str) -> dict[str, Any]:
         "cmd": True,
         "ping": 30,
     }
-
-
-def owntracks_link(configuration: Mapping[str, Any]) -> str:
-    """Return the link that OwnTracks imports a configuration from."""
-    encoded = base64.b64encode(msgspec.json.encode(configuration)).decode()
-    return f"owntracks:///config?inline={quote(encoded, safe='')}"
 
 
 def tasker_profiles(user: str, tag: str, network: str) -> tuple[Profile, ...]:

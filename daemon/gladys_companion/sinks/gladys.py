@@ -60,6 +60,9 @@ class GladysSink:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Publish, and return when the broker has it; see ``ports.Target``."""
+        if delivery.event.kind == "signal":  # a phone tries the way
+            await self._connection.publish(f"{self._client_id}/test", b"")
+            return
         feature = delivery.feature
         message = _topics.publication(delivery, self._clock.now(), self._announced_by(feature))
         await self._connection.reached()

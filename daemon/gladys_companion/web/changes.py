@@ -17,6 +17,7 @@ from gladys_companion.model import Feature
 from gladys_companion.pages.forms import see_other
 from gladys_companion.pages.sessions import give, take
 from gladys_companion.web.page import Do, Form, Handler, doing, field, page, readable
+from gladys_companion.web.phone_pages import PHONE_FORMS
 from gladys_companion.web.route import SERVICE
 from gladys_companion.web.service import Service
 from gladys_companion.web.views import Expose, SetValue
@@ -29,7 +30,7 @@ MOST_VALUE = 65_536
 def add_changes(app: web.Application) -> frozenset[Handler]:
     """Serve the forms, and where one logs in; return what takes a POST."""
     app.router.add_get("/login", readable(_login))
-    handlers = {path: doing(handler) for path, handler in FORMS.items()}
+    handlers = {path: doing(handler) for path, handler in (*FORMS.items(), *PHONE_FORMS.items())}
     handlers["/login"] = readable(_do_login)
     for path, handler in handlers.items():
         app.router.add_post(path, handler)

@@ -21,6 +21,7 @@ from gladys_companion.store import people as rows
 from gladys_companion.store.history import history
 from gladys_companion.web.changes import add_changes
 from gladys_companion.web.page import PAGES, Handler, is_open, page, readable, unknown_visitor
+from gladys_companion.web.phone_pages import phones_page
 from gladys_companion.web.route import SERVICE
 from gladys_companion.web.service import Service
 from gladys_companion.web.views import DeviceView
@@ -52,6 +53,7 @@ def add_dashboard(app: web.Application) -> frozenset[Handler]:
         ("/events/{id}", _event),
         ("/people", _people),
         ("/people/{id}", _person),
+        ("/phones", phones_page),
         ("/settings", _settings),
     ):
         app.router.add_get(path, readable(handler))

@@ -18,7 +18,7 @@ __all__ = ["PAGES", "Do", "Form", "Handler", "doing", "field", "is_open", "page"
 PAGES = web.AppKey("pages", Pages)
 
 DONE = frozenset(
-    {"renamed", "bound", "unbound", "exposed", "unexposed", "changed", "reset"}
+    {"renamed", "bound", "unbound", "exposed", "unexposed", "changed", "reset", "given", "unsealed"}
 )  # what a page may say was done
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
