@@ -75,11 +75,14 @@ async def test_people_in_french(home: Home, browser: Browser, axe: str) -> None:
         for path, heading in (("/", "Comment ça va"), ("/devices", "Appareils"), ("/events", "Événements")):
             await page.goto(f"{home.url}{path}")
             await expect(page.get_by_role("heading", name=heading)).to_be_visible()
+            await expect(page.locator('main [lang="en"]')).to_have_count(0)
             await audit(page, axe)
         await page.goto(f"{home.url}/people")
         await page.get_by_role("link", name="Anna").click()
         await expect(page.get_by_role("heading", name="Anna")).to_be_visible()
         await expect(page.get_by_role("img")).to_be_visible()
+        await expect(page.get_by_text("rien n'a encore été entendu").first).to_be_visible()
+        await expect(page.locator('main [lang="en"]')).to_have_count(0)
         await audit(page, axe)
         await picture(page, "home-person")
 

@@ -19,12 +19,14 @@ from gladys_companion.model import DeliveryState, Outcome
 from gladys_companion.pages import LANGUAGES, STATIC, choose, static_file
 from gladys_companion.pages.i18n import sentences
 from gladys_companion.pages.render import OWN_HOPS
+from gladys_companion.pages.said import Piece, Said
 from gladys_companion.pages.static import address_of
 from gladys_companion.web.dashboard import SPANS, STATES
 from gladys_companion.web.doctor import examine
 from gladys_companion.web.page import DONE
 from gladys_companion.web.settings import CHANGEABLE
 from gladys_companion.web.vitals import LinkStatus, MdnsStatus, Status
+from tests.sentences import sentences as source_sentences
 
 ROOT = Path(gladys_companion.pages.__file__).parent
 UNKNOWN = Status(
@@ -119,3 +121,113 @@ def test_pages_are_small_and_ask_nobody() -> None:
     files = [file.read_text("utf-8") for file in sorted((ROOT / "static").iterdir())]
     assert sum(map(len, files)) < 50_000
     assert set(re.findall(r"https?://[^\"' )]+", "".join(files))) <= {"http://www.w3.org/2000/svg"}
+
+
+SHOWN = (  # where sentences are made that pages show; what only programs, or the command line, are told is English
+    "app/daemon",
+    "discovery/",
+    "dispatch",
+    "drivers/",
+    "gateway/_names",
+    "gateway/accounts",
+    "gateway/add_phone",
+    "gateway/admin_",
+    "gateway/admins",
+    "gateway/onboarding",
+    "gladys_api/",
+    "inline/target",
+    "link/loop",
+    "link/session",
+    "mqtt/",
+    "pages/passwords",
+    "pages/tries",
+    "plugins",
+    "presence/",
+    "protocol/fields",
+    "protocol/owntracks",
+    "protocol/trackers",
+    "resolve",
+    "signals",
+    "sinks/",
+    "store/files",
+    "store/journal",
+    "store/lanes",
+    "store/people",
+    "store/registry",
+    "store/settlement",
+    "store/writer",
+    "web/changes",
+    "web/dashboard",
+    "web/doctor",
+    "web/page",
+    "web/phone_pages",
+    "web/service",
+    "web/settings.py",
+    "web/visitors",
+)
+NOT_SAID = {  # names of products, and SQL
+    "Elgato Light Strip",
+    "Elgato Light Strip Pro",
+    "gladys_user = ? AND origin != 'gladys'",
+}
+
+
+def test_the_programs_own_sentences_are_there_in_french() -> None:
+    """Of every sentence in the source that a page may show, each part."""
+    french = Said("fr")
+    found = {sentence for _, sentence in source_sentences(*SHOWN)}
+    assert len(found) > 500
+    missing = {one for one in found if not all(piece.known for piece in french.pieces(one))}
+    assert missing == NOT_SAID
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        (
+            "home since 18:02: 6 m from home (radius 100 m) for 3 min, accuracy 12 m",
+            "à la maison depuis 18:02 : à 6 m de la maison (rayon 100 m) depuis 3 min, précision 12 m",
+        ),
+        (
+            "The database in /x answers: 1 event, 2 devices. 3 events wait for an id nobody knows.",
+            (
+                "La base de données dans /x répond : 1 événement, 2 appareils. 3 événements attendent pour un"
+                " identifiant que personne ne connaît."
+            ),
+        ),
+        (
+            "Not connected to https://g.example. the connection was lost (no close frame)",
+            "Pas connecté à https://g.example. la connexion a été perdue (no close frame)",
+        ),
+        ("wled: It did not open within 5 s.", "wled : Il ne s'est pas ouvert en 5 s."),
+        (
+            "Gladys can not be told: The broker at b:1 is away.",
+            "Gladys ne peut pas être informé : Le broker à b:1 est absent.",
+        ),
+        (
+            "The gateway's last heartbeat came 5 minutes ago.",
+            "Le dernier battement de cœur de la passerelle date de 5 minutes.",
+        ),
+    ],
+)
+def test_what_a_sentence_shows_is_translated_too(english: str, french: str) -> None:
+    """A reason within a sentence, a number with its noun, sentences in a row."""
+    assert Said("fr").pieces(english) == (Piece(french, known=True),)
+
+
+def test_what_nobody_translated_stays_english() -> None:
+    """It stands where it stood, marked, among what is French."""
+    pieces = Said("fr").pieces("It is not JSON. Computer says no. Lamp ended the connection.")
+    assert [(piece.text, piece.known) for piece in pieces] == [
+        ("Ce n'est pas du JSON.", True),
+        ("Computer says no.", False),
+        ("Lamp a coupé la connexion.", True),
+    ]
+    assert Said("en").pieces("Computer says no.") == (Piece("Computer says no.", known=True),)
+
+
+@given(st.text() | st.text("ab of. {}:,7 "))
+def test_any_text_is_said(text: str) -> None:
+    """Nothing that a device or a phone says breaks a page; what is not known is not changed."""
+    for piece in Said("fr").pieces(text):
+        assert piece.known or piece.text in " ".join(text.split()) or piece.text == text

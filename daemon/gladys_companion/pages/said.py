@@ -18,10 +18,12 @@ from msgspec import Struct
 __all__ = ["Piece", "Said"]
 
 _LOCALE = Path(__file__).with_name("locale")
-_NESTED = frozenset({"reason", "fact", "rest", "more", "what"})
+_NESTED = frozenset({"reason", "fact", "rest", "more", "what", "duration"})
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SENTENCES = re.compile(r"(?<=[.!?;])\s+")
-_LONGEST = 4_000  # characters of a text that is looked at
+_LONGEST = 1_000  # characters of a text that is looked at
+_TELLING = 7  # characters of a pattern that are enough to know a sentence by
+_WORDS = r"(?:(?![.!?;]\s|:\s[A-Z]).)*?"  # of one sentence
 
 
 class Piece(Struct, frozen=True):
@@ -32,9 +34,13 @@ class Piece(Struct, frozen=True):
 
 
 class _Entry(Struct, frozen=True):
+    """A sentence; ``needle`` is in every text that it fits, ``weight`` is how much of it is its own words."""
+
     pattern: re.Pattern[str]
     says: str
+    needle: str
     weight: int
+    begins: bool  # with its own words
 
 
 class Said:
@@ -51,11 +57,14 @@ class Said:
     def _read(self, sentences: Mapping[str, str]) -> None:
         for sentence, says in sentences.items():
             if _PLACEHOLDER.search(sentence):
-                literal = _PLACEHOLDER.sub("", sentence)
-                self._entries.append(_Entry(_pattern(sentence), says, len(literal)))
+                literals = _PLACEHOLDER.split(sentence)[::2]
+                weight = sum(map(len, literals))
+                self._entries.append(
+                    _Entry(_pattern(sentence), says, max(literals, key=len), weight, bool(literals[0]))
+                )
             else:
                 self._exact[sentence] = says
-        self._entries.sort(key=lambda one: -one.weight)
+        self._entries.sort(key=lambda one: (not one.begins, -one.weight))
 
     def _pieces(self, text: str) -> tuple[Piece, ...]:
         """Return a text in this language, piece by piece; a piece that nobody translated stays English."""
@@ -63,12 +72,12 @@ class Said:
             return (Piece(text, known=self._own),)
         return tuple(_joined(self._runs(text)))
 
-    def _runs(self, text: str) -> Iterator[Piece]:
+    def _runs(self, text: str, *, nested: bool = False) -> Iterator[Piece]:
         sentences = _SENTENCES.split(text)
         start = 0
         while start < len(sentences):
             for end in range(len(sentences), start, -1):  # the longest run that is known as a whole
-                found = self._whole(" ".join(sentences[start:end]))
+                found = self._whole(" ".join(sentences[start:end]), nested=nested)
                 if found is not None:
                     yield Piece(found, known=True)
                     break
@@ -77,22 +86,33 @@ class Said:
                 yield Piece(sentences[start], known=False)
             start = end
 
-    def _whole(self, text: str) -> str | None:
+    def _whole(self, text: str, *, nested: bool) -> str | None:
         exact = self._exact.get(text)
         if exact is not None:
             return exact
         for entry in self._entries:
-            found = entry.pattern.fullmatch(text)
-            if found is not None:
-                values = {
-                    name: self._nested(value) if name.rstrip("0123456789") in _NESTED else value
-                    for name, value in found.groupdict().items()
-                }
-                return entry.says.format(**values)
+            found = entry.pattern.fullmatch(text) if entry.needle in text else None
+            if found is None:
+                continue
+            parts = {name: self._part(name, value) for name, value in found.groupdict().items()}
+            sentences = [part.known for name, part in parts.items() if _kind(name) in _NESTED]
+            telling = entry.weight >= _TELLING or (sentences and all(sentences) and not _SENTENCES.search(text))
+            if nested or telling:
+                return entry.says.format(**{name: part.text for name, part in parts.items()})
         return None
 
-    def _nested(self, text: str) -> str:
-        return " ".join(piece.text for piece in _joined(self._runs(text))) if text.strip() else text
+    def _part(self, name: str, text: str) -> Piece:
+        """Return what stands for a placeholder."""
+        if _kind(name) not in _NESTED:
+            return Piece(text, known=True)
+        exact = self._exact.get(text)  # also of what begins with a blank
+        if exact is not None or not text.strip():
+            return Piece(exact or text, known=True)
+        whole = self._whole(text, nested=True)
+        if whole is not None:
+            return Piece(whole, known=True)
+        pieces = tuple(_joined(self._runs(text, nested=True)))
+        return Piece(" ".join(piece.text for piece in pieces), known=all(piece.known for piece in pieces))
 
 
 def _joined(pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -119,8 +139,19 @@ def _pattern(sentence: str) -> re.Pattern[str]:
             made += f"(?P={part})"
         else:
             seen.add(part)
-            made += f"(?P<{part}>{r'[0-9]+' if part.rstrip('0123456789') == 'n' else '.*?'})"
+            made += f"(?P<{part}>{_shape(_kind(part))})"
     return re.compile(made, re.DOTALL)
+
+
+def _kind(placeholder: str) -> str:
+    """Return a placeholder without its number, which tells it from another of its kind."""
+    return placeholder.rstrip("0123456789")
+
+
+def _shape(kind: str) -> str:
+    if kind == "n":
+        return "[0-9]+"
+    return ".*?" if kind in _NESTED - {"what"} else _WORDS
 
 
 def _file(language: str) -> dict[str, str]:

@@ -64,14 +64,12 @@ def check_store(status: Status, config: Config, _: float) -> Check:
     counts = status.counts
     says = f"The database in {config.state_directory} answers: {_both(counts)}."
     if counts.unbound:
-        todo = "See them with `gladys-companion events list --state unbound`. Bind an id with `alias add`, or let "
-        todo += "phones use one that is known here with `devices expose`."
-        return Check(
-            name="store",
-            state="warn",
-            says=f"{says} {counted(counts.unbound, 'event waits', 'events wait')} for an id nobody knows.",
-            todo=todo,
+        todo = (
+            "See them with `gladys-companion events list --state unbound`. Bind an id with `alias add`, or let phones "
+            "use one that is known here with `devices expose`."
         )
+        waits = f"{counted(counts.unbound, 'event waits', 'events wait')} for an id nobody knows."
+        return Check(name="store", state="warn", says=_together(says, waits), todo=todo)
     return Check(name="store", state="ok", says=says)
 
 
@@ -118,10 +116,11 @@ def check_link(status: Status, _: Config, now: float) -> Check:
     if link.state == "unpaired":
         todo = "On the gateway: `gladys-companion gateway home pair-code HOME`; here: `gladys-companion pair URL`."
         return Check(name="gateway", state="fail", says="This home is not paired with a gateway.", todo=todo)
-    reason = f" {link.reason}" if link.reason else ""
     if link.state == "parked":
         todo = "Pair again: `gladys-companion pair URL` with a fresh code."
-        return Check(name="gateway", state="fail", says=f"{link.url} refuses this home.{reason}", todo=todo)
+        return Check(
+            name="gateway", state="fail", says=_together(f"{link.url} refuses this home.", link.reason), todo=todo
+        )
     if link.state == "connected" and not link.primary:
         says = f"Connected to {link.url}, but another instance gets this home's messages."
         todo = f"At the gateway: `gladys-companion gateway home primary {link.instance}` has them sent here."
@@ -133,7 +132,9 @@ def check_link(status: Status, _: Config, now: float) -> Check:
     return Check(
         name="gateway",
         state="warn",
-        says=f"Not connected{f' to {link.url}' if str(link.url) not in reason else ''}.{reason}",
+        says=_together(
+            f"Not connected{f' to {link.url}' if str(link.url) not in (link.reason or '') else ''}.", link.reason
+        ),
         todo=todo,
     )
 
@@ -159,34 +160,33 @@ def check_inline(status: Status, _: Config, now: float) -> Check:
     if inline is None:
         return Check(name="plus", state="ok", says="In-line mode is off: the companion is not between Gladys and Plus.")
     if inline.state == "parked":
-        says = f"{inline.upstream} refuses Gladys' token. {inline.reason or ''}".strip()
+        says = _together(f"{inline.upstream} refuses Gladys' token.", inline.reason)
         todo = "Connect Gladys to Gladys Plus again, in its settings."
         return Check(name="plus", state="fail", says=says, todo=todo)
     if not inline.gladys:
-        says = f"Gladys is not connected to {inline.listen}."
-        if inline.state == "connected":
-            says += " What phones send by Gladys Plus is taken, and waits for it."
+        taken = "What phones send by Gladys Plus is taken, and waits for it." if inline.state == "connected" else None
+        says = _together(f"Gladys is not connected to {inline.listen}.", taken)
         todo = f"Start Gladys, with GLADYS_GATEWAY_SERVER_URL=http://{inline.listen}."
         return Check(name="plus", state="warn", says=says, todo=todo)
     if inline.state == "connected":
         since = f" for {_duration(now - inline.since)}" if inline.since is not None else ""
         return Check(name="plus", state="ok", says=f"Gladys is connected, and {inline.upstream}{since}.")
     todo = "It goes on trying by itself. Check this machine's internet connection."
-    says = f"Gladys is connected, and {inline.upstream} is not. {inline.reason or ''}".strip()
+    says = _together(f"Gladys is connected, and {inline.upstream} is not.", inline.reason)
     return Check(name="plus", state="warn", says=says, todo=todo)
 
 
 def check_gladys(status: Status, _: Config, __: float) -> Check:
     """Gladys is told."""
     sink = next((one for one in status.plugins if one.group == "sinks" and one.name == "gladys"), None)
-    found = f" A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else ""
+    found = f"A Gladys was seen at {status.mdns.gladys}." if status.mdns.gladys else None
     if sink is None and status.inline is not None:
-        says = f"Gladys is given what phones send by Gladys Plus, and told nothing else.{found}"
+        says = _together("Gladys is given what phones send by Gladys Plus, and told nothing else.", found)
         todo = "For it to know what our devices do, add [sinks.gladys] to the configuration, and its broker in [mqtt]."
         return Check(name="gladys", state="ok", says=says, todo=todo)
     if sink is None:
         todo = "Add [sinks.gladys] to the configuration, and name the broker that Gladys uses in [mqtt]; then restart."
-        return Check(name="gladys", state="warn", says=f"Gladys is not told anything.{found}", todo=todo)
+        return Check(name="gladys", state="warn", says=_together("Gladys is not told anything.", found), todo=todo)
     if sink.status != "open":
         todo = "Check host, port and password of the broker in [mqtt], and that it runs."
         return Check(
@@ -195,7 +195,7 @@ def check_gladys(status: Status, _: Config, __: float) -> Check:
     if sink.reason:
         todo = "It goes on trying by itself. Check the broker in [mqtt], and that it runs."
         return Check(name="gladys", state="warn", says=f"Gladys can not be told now: {sink.reason}", todo=todo)
-    return Check(name="gladys", state="ok", says=f"Gladys is told what happens.{found}")
+    return Check(name="gladys", state="ok", says=_together("Gladys is told what happens.", found))
 
 
 def check_plugins(status: Status, _: Config, __: float) -> Check:
@@ -278,6 +278,10 @@ def check_signals(status: Status, config: Config, _: float) -> Check:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun: ``1 device``, ``2 devices``."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def _together(*sentences: str | None) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _listed(words: Sequence[str]) -> str:
