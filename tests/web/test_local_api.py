@@ -326,7 +326,7 @@ async def test_socket_of_a_dead_process_is_replaced(service: Service, tmp_path: 
             pass
 
 
-PAGES = (
+PAGES = ("/device", "/events", "/history", "/people", "/phones", "/settings", "/static/", "/login", "/logout", "/aliases")
     "/device",
     "/devices",
     "/events",
