@@ -119,6 +119,8 @@ async def test_the_tokens_are_nowhere(npm_modules: Path, plus: tuple[Node, str],
         await heard(peer, "answered")
         await peer.say({"drop": True})
         assert (await heard(peer, "auth"))["auth"]["auth_type"] == "instance"
+        await peer.say({"say": ["open-api-message", message("mqtt:of-gladys", 0)]})
+        await heard(peer, "answered")  # the connection is whole again
         await gladys.say({"latency": True})
         assert (await heard(gladys, "latency"))["latency"] >= 0
         log = await asyncio.to_thread(daemon.log.read_text, "utf-8")

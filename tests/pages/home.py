@@ -60,9 +60,9 @@ class Home(Struct):
         )
         return event_id
 
-    async def locate(self, latitude: float, longitude: float, user: str = "anna") -> None:
-        """Have somebody's phone tell where it is."""
-        position = {"_type": "location", "tst": int(time.time()), "lat": latitude, "lon": longitude, "acc": 12}
+    async def locate(self, latitude: float, longitude: float, user: str = "anna", ago: float = 0.0) -> None:
+        """Have somebody's phone tell where it is, or was so many seconds ago."""
+        position = {"_type": "location", "tst": int(time.time() - ago), "lat": latitude, "lon": longitude, "acc": 12}
         await self.tell_position(position, user)
 
     async def tell_position(self, message: dict[str, Any], user: str) -> None:

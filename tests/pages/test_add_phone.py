@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
@@ -16,7 +17,9 @@ from playwright.async_api import Browser, Page, expect
 from tests.browser import audit, open_page, picture
 from tests.gateway_world import World, delivered
 from tests.home import SetClock
+from tests.mosquitto import open_broker
 from tests.needs import needs
+from tests.rig import free_port, open_rig
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
 
@@ -54,7 +57,6 @@ async def test_from_a_link_to_the_first_event(world: World, browser: Browser, ax
         await expect(page.get_by_role("row", name="Home")).to_contain_text("ms")
         await unfold(page)
         await audit(page, axe)
-        await picture(page, "phone-set-up")
         await page.reload()
         await expect(page.get_by_role("status")).to_contain_text("It arrived")
     (key,) = [one for one in world.gateway.accounts.keys(world.home.id) if one.name == "Anna's phone"]
@@ -199,3 +201,28 @@ async def test_bad_wishes(world: World) -> None:
             async with http.post("http://gateway/admin/phone.add", json=wish) as answer:
                 assert answer.status == status
                 assert (await answer.json())["error_message"]
+
+
+@needs("mosquitto")
+async def test_the_way_up_to_gladys(tmp_path: Path, browser: Browser) -> None:
+    """With a real gateway, home and broker, the page shows the time of each hop, and Gladys is the last of them."""
+    port = free_port()
+    async with (
+        open_broker(tmp_path) as broker,
+        open_rig(
+            tmp_path,
+            gateway={"public_url": f"http://127.0.0.1:{port}"},
+            home={"mqtt": {"port": broker.port}, "sinks.gladys": {}},
+            port=port,
+        ) as rig,
+        open_page(browser) as page,
+    ):
+        made = await rig.command("gateway", "gateway", "phone", "add", "Anna's phone", "--user", "anna")
+        await page.goto(made["url"])
+        await page.get_by_role("button", name="Connect this phone").click()
+        await page.get_by_role("button", name="Send a test").click()
+        await expect(page.get_by_role("status")).to_contain_text("It arrived")
+        for hop in ("Home", "Gladys"):
+            await expect(page.get_by_role("row", name=hop)).to_contain_text("ms")
+        await page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = false; })")
+        await picture(page, "phone-set-up")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Browser, expect
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+from gladys_companion.config import Discovery
 from tests.browser import audit, open_page, picture
+from tests.linking import until
 from tests.needs import needs
-from tests.pages.home import FRENCH, Home
+from tests.pages.home import FRENCH, Home, home_config, open_whole_home
 
 pytestmark = [needs("chromium"), pytest.mark.timeout(360)]  # the first of them waits for npm
 
@@ -70,7 +75,8 @@ async def test_events_that_wait(home: Home, browser: Browser, axe: str) -> None:
 
 async def test_people_in_french(home: Home, browser: Browser, axe: str) -> None:
     """Who is where and why, on a map, in the browser's language."""
-    await home.locate(48.851, 2.351)
+    for minutes in range(30, 0, -2):  # home from 3 km away
+        await home.locate(48.85 + 0.0002 * minutes**1.5, 2.35 + 0.001 * minutes, ago=60 * minutes - 50)
     async with open_page(browser, **FRENCH) as page:
         for path, heading in (("/", "Comment ça va"), ("/devices", "Appareils"), ("/events", "Événements")):
             await page.goto(f"{home.url}{path}")
@@ -81,7 +87,7 @@ async def test_people_in_french(home: Home, browser: Browser, axe: str) -> None:
         await page.get_by_role("link", name="Anna").click()
         await expect(page.get_by_role("heading", name="Anna")).to_be_visible()
         await expect(page.get_by_role("img")).to_be_visible()
-        await expect(page.get_by_text("rien n'a encore été entendu").first).to_be_visible()
+        await expect(page.get_by_text("absent depuis").first).to_be_visible()
         await expect(page.locator('main [lang="en"]')).to_have_count(0)
         await audit(page, axe)
         await picture(page, "home-person")
@@ -107,3 +113,23 @@ async def test_without_scripts_and_wrong_addresses(home: Home, browser: Browser)
             await page.goto(f"{home.url}{path}")
             await expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
             assert "Traceback" not in await page.content()
+
+
+async def test_what_is_found_and_not_used_is_shown(tmp_path: Path, browser: Browser) -> None:
+    """A lamp whose driver is off is there with what to do, in the browser's language."""
+    config = home_config(tmp_path, discovery=Discovery(interfaces=("127.0.0.1",)))
+    info = AsyncServiceInfo(
+        "_wled._tcp.local.",
+        "kitchen._wled._tcp.local.",
+        port=80,
+        properties={"mac": "a8032ab12345"},
+        server="kitchen.local.",
+        parsed_addresses=["127.0.0.1"],
+    )
+    async with open_whole_home(config) as home, AsyncZeroconf(interfaces=["127.0.0.1"]) as zeroconf:
+        await (await zeroconf.async_register_service(info))
+        await until(lambda: any(one.name.startswith("kitchen") for one in home.daemon.scan()))
+        async with open_page(browser, **FRENCH) as page:
+            await page.goto(f"{home.url}/devices")
+            found = page.get_by_role("listitem").filter(has_text="kitchen")
+            await expect(found).to_contain_text("C'est une lampe WLED : activez son pilote avec [drivers.wled]")

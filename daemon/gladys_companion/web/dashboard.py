@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gladys_companion.discovery import Seen
 from gladys_companion.errors import RequestError
 from gladys_companion.model import Feature
 from gladys_companion.pages import STATIC, Pages, static_file
@@ -33,6 +34,7 @@ NEWEST = 10
 MOST_POSITIONS, MOST_DECISIONS = 500, 20
 MOST_VALUES = 50
 MOST_CHOICES = 500
+MOST_UNUSED = 50
 MOST_WAITING = 5
 LEVELS = ("debug", "info", "warning", "error")
 BY_STATE = {"fail": 0, "warn": 1, "ok": 2}
@@ -91,8 +93,23 @@ async def _devices(request: web.Request) -> web.Response:
     number, pages = _page_of(request, len(found), DEVICES_SHOWN)
     shown = found[(number - 1) * DEVICES_SHOWN : number * DEVICES_SHOWN]
     return await page(
-        request, "devices.html", devices=shown, count=len(found), wanted=wanted, page=number, pages=pages, show=_shown
+        request,
+        "devices.html",
+        devices=shown,
+        count=len(found),
+        wanted=wanted,
+        page=number,
+        pages=pages,
+        show=_shown,
+        unused=() if wanted or number > 1 else _unused(service),
     )
+
+
+def _unused(service: Service) -> Sequence[Seen]:
+    """Return what is announced on the network and is no device here yet."""
+    known = service.registry.snapshot.devices
+    found = (one for one in service.host.scan() if one.state not in {"followed", "gladys"} and one.device not in known)
+    return sorted(found, key=lambda one: one.name.casefold())[:MOST_UNUSED]
 
 
 async def _device(request: web.Request) -> web.Response:
