@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -197,3 +198,17 @@ async def test_odd_names(world: World, browser: Browser, name: str) -> None:
         await page.get_by_role("button", name="Make a link for it").click()
         shown = page.get_by_role("status") if name == "<script>" else page.get_by_role("alert")
         await expect(shown).to_be_visible()
+
+
+async def test_a_home_that_has_fallen_silent_is_shown(world: World, browser: Browser, clock: SetClock) -> None:
+    """Also where it is still connected: being connected is not enough."""
+    async with world.connected() as home, open_page(browser) as page:
+        home.beats = False
+        await become_admin(page, world)
+        await expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+        clock.pass_by(601)
+        async with asyncio.timeout(20):
+            while await page.get_by_text("Silent: nothing was heard of it since").count() == 0:
+                await page.reload()
+        await page.get_by_role("link", name="Home", exact=True).click()
+        await expect(page.get_by_text("Silent: nothing was heard of it since")).to_be_visible()

@@ -6,7 +6,7 @@ Every form carries the session's token, is refused from another site, and works 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.gateway.accounts import REVOKE_WARNING, Accounts
 from gladys_companion.gateway.admins import Admins
 from gladys_companion.gateway.answers import ROUTE_ID, answer, read_json
-from gladys_companion.gateway.heartbeat import Beat
+from gladys_companion.gateway.heartbeat import Heartbeats
 from gladys_companion.gateway.keys import SCOPES
 from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.storage import Home, Key
@@ -55,12 +55,12 @@ def admin_page_routes(
     admins: Admins,
     accounts: Accounts,
     onboarding: Onboarding,
-    beats: Mapping[str, Beat],
+    heartbeats: Heartbeats,
     pages: Pages,
     sender: Callable[[web.Request], str],
 ) -> Sequence[web.RouteDef]:
     """Return the routes; ``sender`` says who sent a request, seen through trusted proxies."""
-    shown = _AdminPages(admins, accounts, onboarding, beats, pages, sender)
+    shown = _AdminPages(admins, accounts, onboarding, heartbeats, pages, sender)
     return [
         web.get("/", shown.here(shown.root)),
         web.get("/setup/{id}", shown.here(shown.set_up)),
@@ -84,7 +84,7 @@ class _AdminPages:
         admins: Admins,
         accounts: Accounts,
         onboarding: Onboarding,
-        beats: Mapping[str, Beat],
+        heartbeats: Heartbeats,
         pages: Pages,
         sender: Callable[[web.Request], str],
     ) -> None:
@@ -92,7 +92,7 @@ class _AdminPages:
         self._accounts = accounts
         self._onboarding = onboarding
         self._sender = sender
-        self._beats = beats
+        self._heartbeats = heartbeats
         self._pages = pages
 
     # What every page and form goes through.
@@ -196,6 +196,7 @@ class _AdminPages:
                 "id": home.id,
                 "name": home.name,
                 "online": self._online(home),
+                "silent": self._heartbeats.silent(home.id),
                 "since": self._last_seen(home),
                 "held": held[home.id].events if home.id in held else 0,
                 "keys": len(self._live(home)),
@@ -223,7 +224,8 @@ class _AdminPages:
             home=home,
             online=self._online(home),
             since=self._last_seen(home),
-            beat=self._beats.get(home.id),
+            beat=self._heartbeats.beats.get(home.id),
+            silent=self._heartbeats.silent(home.id),
             keys=keys,
             held=[(event.received_at, event.external_id or event.action) for event in held],
             scopes=SCOPES,

@@ -93,6 +93,10 @@ class Heartbeats:
         """Take note that a home has connected just now."""
         self._alive(home_id)
 
+    def silent(self, home_id: str) -> float | None:
+        """Return since when (epoch) a home is silent, once that was told; None: it is not, or never was here."""
+        return self._well[home_id][1] if home_id in self._silent else None
+
     def _alive(self, home_id: str) -> None:
         self._well[home_id] = self._clock.elapsed(), self._clock.now()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from gladys_companion.gateway.accounts import Accounts
-from gladys_companion.gateway.heartbeat import Beat
+from gladys_companion.gateway.heartbeat import Heartbeats
 from gladys_companion.gateway.sockets import Sockets
 from gladys_companion.metrics import Durations, Family, Sample, counted, gauge
 
@@ -32,11 +32,9 @@ class Answers:
         self.durations.add(time.perf_counter() - began)
 
 
-async def families(
-    accounts: Accounts, sockets: Sockets, beats: Mapping[str, Beat], answers: Answers
-) -> Iterable[Family]:
+async def families(accounts: Accounts, sockets: Sockets, heartbeats: Heartbeats, answers: Answers) -> Iterable[Family]:
     """Return all values of now."""
-    homes, held = accounts.homes(), await accounts.held()
+    homes, held, beats = accounts.homes(), await accounts.held(), sorted(heartbeats.beats.items())
 
     def of_homes(name: str, what: str, values: Iterable[float]) -> Family:
         labels = ({"home": home.id} for home in homes)
@@ -55,12 +53,17 @@ async def families(
         gauge(
             "home_heartbeat_seconds",
             "How long a question took to a home, through its database, and back.",
-            *(Sample(beat.seconds, {"home": home}) for home, beat in sorted(beats.items())),
+            *(Sample(beat.seconds, {"home": home}) for home, beat in beats),
         ),
         gauge(
             "home_heartbeat_at_seconds",
             "When it was answered last, seconds since the epoch.",
-            *(Sample(beat.at, {"home": home}) for home, beat in sorted(beats.items())),
+            *(Sample(beat.at, {"home": home}) for home, beat in beats),
+        ),
+        of_homes(
+            "home_silent",
+            "1 while a home that was here since the start has been silent for silent_after.",
+            (heartbeats.silent(h.id) is not None for h in homes),
         ),
         of_homes(
             "home_keys",

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from gladys_companion.gateway.admin import admin_routes
 from gladys_companion.gateway.admin_pages import admin_link_routes, admin_page_routes
 from gladys_companion.gateway.answers import answer_errors
 from gladys_companion.gateway.front import Front, Server
-from gladys_companion.gateway.heartbeat import Beat, Heartbeats, Notice, notify
+from gladys_companion.gateway.heartbeat import Heartbeats, Notice, notify
 from gladys_companion.gateway.instances import instance_routes
 from gladys_companion.gateway.limits import networks, sender_of
 from gladys_companion.gateway.login_flow import LoginFlow
@@ -166,7 +166,7 @@ async def open_gateway(
                     storage.admins,
                     accounts,
                     onboarding,
-                    heartbeats.beats,
+                    heartbeats,
                     pages,
                     lambda request: sender_of(request, trusted),
                 ),
@@ -177,7 +177,7 @@ async def open_gateway(
             within=times.body,
         )
         if config.metrics_listen:
-            await enter(_measuring(config.metrics_listen, accounts, sockets, heartbeats.beats, front.answers))
+            await enter(_measuring(config.metrics_listen, accounts, sockets, heartbeats, front.answers))
         path = await enter(_unix_socket(accounts, onboarding, storage, socket_path(runtime_directory)))
         listening = await enter(_listening(front, sockets, (host, port), context, times))
         host, port = listening.sockets[0].getsockname()[:2]
@@ -277,12 +277,12 @@ async def _listening(
 
 @asynccontextmanager
 async def _measuring(
-    listen: str, accounts: Accounts, sockets: Sockets, beats: Mapping[str, Beat], answers: Answers
+    listen: str, accounts: Accounts, sockets: Sockets, heartbeats: Heartbeats, answers: Answers
 ) -> AsyncIterator[None]:
     """Serve ``/metrics``, and nothing else, where Prometheus asks for it."""
 
     async def metrics(_: web.Request) -> web.Response:
-        told = await exposition(await families(accounts, sockets, beats, answers))
+        told = await exposition(await families(accounts, sockets, heartbeats, answers))
         return web.Response(body=told, headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()
