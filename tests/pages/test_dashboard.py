@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
 
+import aiohttp
 import pytest
 from playwright.async_api import Browser, expect
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
@@ -133,3 +136,22 @@ async def test_what_is_found_and_not_used_is_shown(tmp_path: Path, browser: Brow
             await page.goto(f"{home.url}/devices")
             found = page.get_by_role("listitem").filter(has_text="kitchen")
             await expect(found).to_contain_text("C'est une lampe WLED : activez son pilote avec [drivers.wled]")
+
+
+def damage(directory: Path) -> None:
+    """Write over a database, and what belongs to it."""
+    for file in directory.glob("companion.db*"):
+        file.write_bytes(bytes(100_000))
+
+
+async def test_a_damaged_database_is_shown(home: Home, tmp_path: Path) -> None:
+    """How it goes is shown all the same, with what is wrong; other pages say it in a sentence."""
+    await asyncio.to_thread(damage, tmp_path)
+    async with aiohttp.ClientSession() as http:
+        async with http.get(home.url) as answer:
+            text = await answer.text()
+            assert answer.status == 200
+        assert re.search(r'href="#store">Database</a> <span class="state fail">mend this', text)
+        async with http.get(f"{home.url}/events") as answer:
+            assert answer.status == 503
+            assert "is damaged" in await answer.text()

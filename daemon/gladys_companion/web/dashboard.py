@@ -72,9 +72,12 @@ async def _static(request: web.Request) -> web.StreamResponse:
 
 async def _overview(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
-    traces = [await service.trace(row["id"]) for row in await service.events(limit=NEWEST)]
-    waiting = await service.waiting(MOST_WAITING)
     status = await service.status()
+    waiting: list[tuple[dict[str, Any], Sequence[tuple[str, str]]]] = []
+    events: list[dict[str, Any]] = []
+    if status.store is None:  # else the page says that, and the rest of how it goes
+        waiting = [(one, await _called(service, one["external_id"])) for one in await service.waiting(MOST_WAITING)]
+        events = [_line(await service.trace(row["id"])) for row in await service.events(limit=NEWEST)]
     checks = {check.name: check for check in service.examined(status)}
     return await page(
         request,
@@ -82,8 +85,8 @@ async def _overview(request: web.Request) -> web.Response:
         status_=status,
         glance=[checks[name] for name in GLANCE],
         checks=sorted(checks.values(), key=lambda one: BY_STATE[one.state]),
-        waiting=[(one, await _called(service, one["external_id"])) for one in waiting],
-        events=[_line(one) for one in traces],
+        waiting=waiting,
+        events=events,
     )
 
 
@@ -114,8 +117,8 @@ def _unused(service: Service) -> Sequence[Seen]:
 
 async def _device(request: web.Request) -> web.Response:
     service, device_id = request.app[SERVICE], request.query.get("id", "")
+    features = service.registry.snapshot.features  # of before, which the device is shown by
     device = await service.device(device_id)
-    features = service.registry.snapshot.features
     return await page(
         request,
         "device.html",
