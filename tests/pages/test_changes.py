@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -177,6 +178,7 @@ def visitors(home: Home) -> Visitors:
         ({"Origin": "https://evil.example"}, {}, 403),
         ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, {}, 403),
         ({"Sec-Fetch-Site": "same-site"}, {}, 403),
+        ({"Origin": "http://["}, {}, 403),
         ({"Host": "evil.example"}, {}, 421),
         ({}, {"csrf": "guessed"}, 403),
         ({}, {"csrf": ""}, 403),
@@ -235,7 +237,8 @@ async def test_other_machines_give_the_password(tmp_path: Path) -> None:
             pass
     async with open_whole_home(home_config(tmp_path)) as home:
         await visitors(home).set_password(PASSWORD)
-    async with open_whole_home(config) as home, aiohttp.ClientSession() as http:
+    jar = aiohttp.CookieJar(unsafe=True)  # it takes cookies of addresses, as browsers do
+    async with open_whole_home(config) as home, aiohttp.ClientSession(cookie_jar=jar) as http:
         assert home.daemon.local is not None
         url = f"http://127.0.0.1:{home.daemon.local[1]}"
         far = {"X-Forwarded-For": "192.0.2.1"}  # what a proxy on this machine says of a visitor from elsewhere
@@ -253,9 +256,21 @@ async def test_other_machines_give_the_password(tmp_path: Path) -> None:
                 assert answer.status == status
         async with http.post(f"{url}/login", data={"password": PASSWORD}, headers=far) as answer:
             assert answer.status == 200
-            assert "How it goes" in await answer.text()
+            assert "<h1>How it goes</h1>" in await answer.text()
         cookie = answer.history[0].headers["Set-Cookie"]
         assert all(part in cookie for part in ("HttpOnly", "SameSite=Strict"))
+        async with http.post(f"{url}/login", data={"password": PASSWORD}, headers={"Origin": "http://evil"}) as answer:
+            assert answer.status == 403
+        async with http.get(f"{url}/api/events/stream", headers=far) as stream:
+            line = asyncio.create_task(stream.content.readline())
+            while not line.done():  # it tells what comes from when it began to look
+                await home.post("mqtt:heat", 20)
+                await asyncio.wait([line], timeout=0.2)
+            assert line.result().startswith(b"data: ")
+            await visitors(home).set_password(f"{PASSWORD} 2")
+            await home.post("mqtt:heat", 21)
+            rest = await stream.content.read()  # it ends
+            assert b'"value":21.0' not in rest
 
 
 async def test_a_password_that_is_not_known_yet_protects(home: Home) -> None:

@@ -22,7 +22,7 @@ from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.storage import Home, Key
 from gladys_companion.pages import Pages
 from gladys_companion.pages.forms import host_name, is_named, is_own, see_other
-from gladys_companion.pages.sessions import COOKIE, Session, give, take
+from gladys_companion.pages.sessions import Session
 
 __all__ = ["admin_link_routes", "admin_page_routes"]
 
@@ -138,7 +138,7 @@ class _AdminPages:
         return handle
 
     def _session(self, request: web.Request) -> Session | None:
-        return self._admins.session(request.cookies.get(COOKIE, ""))
+        return self._admins.sessions.find(request)
 
     async def _page(self, request: web.Request, template: str, status: int = 200, **values: object) -> web.Response:
         return await self._pages.page(request, template, status, **values)
@@ -181,11 +181,10 @@ class _AdminPages:
         return self._logged_in(cookie)
 
     async def logout(self, request: web.Request, _: Session, __: Any) -> web.Response:  # noqa: ANN401 - a form
-        self._admins.log_out(request.cookies.get(COOKIE, ""))
-        return take(see_other("/login"))
+        return self._admins.sessions.end(request, see_other("/login"))
 
     def _logged_in(self, cookie: str) -> web.Response:
-        return give(see_other("/homes"), cookie, secure=self._onboarding.secure)
+        return self._admins.sessions.give(see_other("/homes"), cookie, secure=self._onboarding.secure)
 
     # What there is.
 

@@ -16,7 +16,7 @@ from gladys_companion.errors import RequestError
 from gladys_companion.gateway import keys
 from gladys_companion.gateway._names import checked_name
 from gladys_companion.pages.passwords import fits, hashed
-from gladys_companion.pages.sessions import Session, Sessions
+from gladys_companion.pages.sessions import Sessions
 from gladys_companion.pages.tries import Tries
 from gladys_companion.store.writer import Store
 
@@ -45,7 +45,7 @@ class Admins:
         self._store = store
         self._clock = clock
         self._admins: dict[str, Admin] = {}
-        self._sessions = Sessions(clock)
+        self.sessions = Sessions(clock, "gateway_session")
         self._links: OrderedDict[bytes, float] = OrderedDict()
         self._wrong = Tries(clock, MOST_WRONG, WRONG_WITHIN, "wrong passwords came from this address")
 
@@ -90,9 +90,9 @@ class Admins:
                 (admin.name, admin.password, admin.created_at),
             )
         )
-        self._sessions.end_all(checked)
+        self.sessions.end_all(checked)
         self._admins[checked] = admin
-        return self._sessions.begin(checked)
+        return self.sessions.begin(checked)
 
     async def log_in(self, name: str, password: str, sender: str) -> str | None:
         """Return the cookie of a fresh session; None if name or password is wrong. Both take the same time.
@@ -106,15 +106,7 @@ class Admins:
         if admin is None or not right or admin.name not in self._admins:
             return None
         self._wrong.forgive(sender)
-        return self._sessions.begin(admin.name)
-
-    def session(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, which goes on by this; None when there is none (any more)."""
-        return self._sessions.find(cookie)
-
-    def log_out(self, cookie: str) -> None:
-        """End a session."""
-        self._sessions.end(cookie)
+        return self.sessions.begin(admin.name)
 
     async def remove(self, name: str) -> Admin:
         """Remove an admin, who is logged out at once.
@@ -127,5 +119,5 @@ class Admins:
             raise RequestError(404, "ADMIN_NOT_FOUND", f"There is no admin {name[:100]!r} here.")
         await self._store.write(lambda db: db.conn.execute("DELETE FROM admins WHERE name = ?", (name,)))
         self._admins.pop(name, None)
-        self._sessions.end_all(name)
+        self.sessions.end_all(name)
         return admin

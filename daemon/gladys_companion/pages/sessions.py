@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from gladys_companion.clock import Clock
 
-__all__ = ["COOKIE", "Session", "Sessions", "give", "take"]
+__all__ = ["Session", "Sessions"]
 
-COOKIE = "session"
 LASTS = 12 * 3_600.0
 IDLE = 3_600.0
 MOST = 100
@@ -32,10 +31,16 @@ class Session(Struct, kw_only=True):
 
 
 class Sessions:
-    """The sessions, by their cookies: each lasts twelve hours, or one without a request."""
+    """The sessions, by their cookies: each lasts twelve hours, or one without a request.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: boot time.
+        cookie: its name. Browsers do not tell ports apart, so servers that may share a machine need names of their own.
+    """
+
+    def __init__(self, clock: Clock, cookie: str) -> None:
         self._clock = clock
+        self._name = cookie
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
     def begin(self, name: str) -> str:
@@ -48,34 +53,34 @@ class Sessions:
             self._sessions.popitem(last=False)
         return cookie
 
-    def find(self, cookie: str) -> Session | None:
-        """Return the session of a cookie, which goes on by this; None when there is none (any more)."""
-        session, now = self._sessions.get(_digest(cookie)), self._clock.elapsed()
+    def find(self, request: web.BaseRequest) -> Session | None:
+        """Return the session of a browser, which goes on by this; None when there is none (any more)."""
+        session, now = self._sessions.get(self._digest_of(request)), self._clock.elapsed()
         if session is None or now >= session.ends or now >= session.idle:
             return None
         session.idle = now + IDLE
         return session
 
-    def end(self, cookie: str) -> None:
-        """End the session of a cookie."""
-        self._sessions.pop(_digest(cookie), None)
+    def end(self, request: web.BaseRequest, response: web.Response) -> web.Response:
+        """End a browser's session, and take its cookie back."""
+        self._sessions.pop(self._digest_of(request), None)
+        response.del_cookie(self._name, path="/")
+        return response
 
     def end_all(self, name: str) -> None:
         """End all sessions of somebody."""
         for digest in [digest for digest, session in self._sessions.items() if session.name == name]:
             del self._sessions[digest]
 
+    def give(self, response: web.Response, cookie: str, *, secure: bool) -> web.Response:
+        """Give a browser its cookie: not for scripts, nor for requests that other sites make."""
+        response.set_cookie(
+            self._name, cookie, max_age=int(LASTS), path="/", httponly=True, samesite="Strict", secure=secure
+        )
+        return response
 
-def give(response: web.Response, cookie: str, *, secure: bool) -> web.Response:
-    """Give a browser its cookie: not for scripts, nor for requests that other sites make."""
-    response.set_cookie(COOKIE, cookie, max_age=int(LASTS), path="/", httponly=True, samesite="Strict", secure=secure)
-    return response
-
-
-def take(response: web.Response) -> web.Response:
-    """Take the cookie back."""
-    response.del_cookie(COOKIE, path="/")
-    return response
+    def _digest_of(self, request: web.BaseRequest) -> bytes:
+        return _digest(request.cookies.get(self._name, ""))
 
 
 def _digest(cookie: str) -> bytes:

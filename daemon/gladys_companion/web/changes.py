@@ -15,8 +15,7 @@ from aiohttp import web
 from gladys_companion.errors import RequestError
 from gladys_companion.model import Feature
 from gladys_companion.pages.forms import see_other
-from gladys_companion.pages.sessions import give, take
-from gladys_companion.web.page import Do, Form, Handler, doing, field, page, readable
+from gladys_companion.web.page import Do, Form, Handler, doing, field, own_form, page, readable
 from gladys_companion.web.phone_pages import PHONE_FORMS
 from gladys_companion.web.route import SERVICE
 from gladys_companion.web.service import Service
@@ -45,16 +44,16 @@ async def _login(request: web.Request) -> web.Response:
 
 
 async def _do_login(request: web.Request) -> web.Response:
-    form = await request.post()
-    cookie = await request.app[SERVICE].visitors.log_in(field(form, "password"), request.remote or "")
+    visitors, form = request.app[SERVICE].visitors, await own_form(request)
+    cookie = await visitors.log_in(field(form, "password"), request.remote or "")
     if cookie is None:
         return await page(request, "home_login.html", 403, wrong=True)
-    return give(see_other("/"), cookie, secure=request.headers.get("X-Forwarded-Proto") == "https")
+    secure = request.headers.get("X-Forwarded-Proto") == "https"
+    return visitors.sessions.give(see_other("/"), cookie, secure=secure)
 
 
 async def _logout(request: web.Request, _: Form) -> web.Response:
-    request.app[SERVICE].visitors.log_out(request)
-    return take(see_other("/login"))
+    return request.app[SERVICE].visitors.sessions.end(request, see_other("/login"))
 
 
 # Devices.

@@ -13,7 +13,19 @@ from gladys_companion.pages import STATIC, Pages
 from gladys_companion.pages.forms import is_own, see_other
 from gladys_companion.web.route import SERVICE
 
-__all__ = ["PAGES", "Do", "Form", "Handler", "doing", "field", "is_open", "page", "readable", "unknown_visitor"]
+__all__ = [
+    "PAGES",
+    "Do",
+    "Form",
+    "Handler",
+    "doing",
+    "field",
+    "is_open",
+    "own_form",
+    "page",
+    "readable",
+    "unknown_visitor",
+]
 
 PAGES = web.AppKey("pages", Pages)
 
@@ -57,17 +69,26 @@ def doing(handler: Do) -> Handler:
     """Let a form through that a page of ours sent for somebody who may change things; others log in first."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if not is_own(request):
-            raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+        form = await own_form(request)
         token = request.app[SERVICE].visitors.token(request)
         if token is None:
             return see_other("/login")
-        form = await request.post()
         if not hmac.compare_digest(str(form.get("csrf", "")).encode(), token.encode()):
             raise RequestError(403, "FORBIDDEN", "This form is too old: go back, reload the page, and send it again.")
         return await handler(request, form)
 
     return readable(handle)
+
+
+async def own_form(request: web.Request) -> Form:
+    """Return a form that a page of ours sent.
+
+    Raises:
+        RequestError: 403: another site sent it.
+    """
+    if not is_own(request):
+        raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+    return await request.post()
 
 
 def field(form: Form, name: str) -> str:

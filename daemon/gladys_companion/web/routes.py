@@ -22,11 +22,13 @@ from gladys_companion.web.people_routes import PEOPLE_ROUTES
 from gladys_companion.web.route import OPENAPI, SERVICE, Route, json_response, number, receipt_response, route
 from gladys_companion.web.service import Service
 from gladys_companion.web.settings_routes import SETTINGS_ROUTES
+from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.zone_routes import ZONE_ROUTES
 
-__all__ = ["OPENAPI", "ROUTES", "SERVICE", "Route", "json_response"]
+__all__ = ["OPENAPI", "ROUTES", "SERVICE", "VISITORS", "Route", "json_response"]
 
 MOST_LISTED = 1_000
+VISITORS = web.RequestKey("visitors", Visitors)  # by whom a request was let in that came over TCP
 STATES = ("planned", "unbound", "rejected", "quarantined")
 CHUNK = 262_144
 
@@ -82,8 +84,11 @@ async def _event(service: Service, request: web.Request) -> object:
 async def _stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
+    visitors = request.get(VISITORS)
     async with aclosing(request.app[SERVICE].follow()) as rows:
         async for row in rows:
+            if visitors is not None and not await visitors.may_look(request):
+                break  # logged out meanwhile
             try:
                 await response.write(b":\n\n" if row is None else b"data: %b\n\n" % msgspec.json.encode(row))
             except ConnectionError:

@@ -22,7 +22,7 @@ from gladys_companion.unix_socket import listening
 from gladys_companion.web import socket_path
 from gladys_companion.web.dashboard import add_dashboard, is_open, unknown_visitor
 from gladys_companion.web.openapi import document
-from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, Route, json_response
+from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, VISITORS, Route, json_response
 from gladys_companion.web.service import VERSION, Service
 
 __all__ = ["local_app", "open_local", "open_socket", "socket_app", "socket_path"]
@@ -74,6 +74,7 @@ async def _visited(request: web.Request, handler: Handler) -> web.StreamResponse
         sentence += f"line, or the routes of the socket {socket_path(service.config)}."
         raise RequestError(405, "METHOD_NOT_ALLOWED", sentence)
     known = is_open(request) or await service.visitors.may_look(request)
+    request[VISITORS] = service.visitors
     response = await handler(request) if known else unknown_visitor(request)
     if not response.prepared:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gladys_companion.clock import SYSTEM, Clock
 from gladys_companion.pages.passwords import fits, hashed
-from gladys_companion.pages.sessions import COOKIE, Session, Sessions
+from gladys_companion.pages.sessions import Session, Sessions
 from gladys_companion.pages.tries import Tries
 from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import Store
@@ -35,7 +35,7 @@ class Visitors:
 
     def __init__(self, store: Store, clock: Clock = SYSTEM) -> None:
         self._secrets = StoredSecrets(store, "pages")
-        self._sessions = Sessions(clock)
+        self.sessions = Sessions(clock, "home_session")
         self._wrong = Tries(clock, MOST_WRONG, WRONG_WITHIN, "wrong passwords came from this address")
         self._here = secrets.token_urlsafe(24)  # the token of forms that are sent from this machine
         self._known: OrderedDict[bytes, None] = OrderedDict()  # right ``Authorization`` headers, to hash each once
@@ -68,7 +68,7 @@ class Visitors:
         await self._secrets.set("password", kept.encode() if kept is not None else None)
         self._kept, self._loaded = kept, True
         self._known.clear()
-        self._sessions.end_all(OWNER)
+        self.sessions.end_all(OWNER)
 
     async def log_in(self, password: str, sender: str) -> str | None:
         """Return the cookie of a fresh session; None if the password is wrong.
@@ -76,15 +76,11 @@ class Visitors:
         Raises:
             RequestError: 429, too many wrong ones came from there.
         """
-        return self._sessions.begin(OWNER) if await self._is_right(password, sender) else None
-
-    def log_out(self, request: web.BaseRequest) -> None:
-        """End a browser's session."""
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+        return self.sessions.begin(OWNER) if await self._is_right(password, sender) else None
 
     def session(self, request: web.BaseRequest) -> Session | None:
         """Return the session of a browser."""
-        return self._sessions.find(request.cookies.get(COOKIE, ""))
+        return self.sessions.find(request)
 
     async def may_look(self, request: web.BaseRequest) -> bool:
         """Return whether this request is answered.
