@@ -178,7 +178,7 @@ async def test_forms_of_others(world: World, headers: dict[str, str], status: in
         url = (await asked(world, "admin.link"))["url"]
         async with http.post(url, data={"name": NAME, "password": PASSWORD}, allow_redirects=False) as answer:
             assert answer.status == 303
-            cookie = answer.cookies["session"]
+            cookie = answer.cookies["gateway_session"]
             assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
         home = f"{world.gateway.url}/homes/{world.home.id}/keys"
         async with http.post(home, data={"name": "x", "scope": "state"}, headers=headers) as answer:
