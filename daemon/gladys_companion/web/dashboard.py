@@ -21,13 +21,13 @@ from gladys_companion.presence import asked
 from gladys_companion.store import people as rows
 from gladys_companion.store.history import history
 from gladys_companion.web.changes import add_changes
-from gladys_companion.web.page import PAGES, Handler, is_open, page, readable, unknown_visitor
+from gladys_companion.web.page import PAGES, Handler, page, readable
 from gladys_companion.web.phone_pages import phones_page
 from gladys_companion.web.route import SERVICE
 from gladys_companion.web.service import Service
 from gladys_companion.web.views import DeviceView
 
-__all__ = ["add_dashboard", "is_open", "unknown_visitor"]
+__all__ = ["add_dashboard"]
 
 EVENTS_SHOWN, DEVICES_SHOWN = 50, 50
 NEWEST = 10

@@ -20,8 +20,9 @@ from gladys_companion.errors import AddressInUse, CompanionError, ConfigError, R
 from gladys_companion.pages.forms import is_named
 from gladys_companion.unix_socket import listening
 from gladys_companion.web import socket_path
-from gladys_companion.web.dashboard import add_dashboard, is_open, unknown_visitor
+from gladys_companion.web.dashboard import add_dashboard
 from gladys_companion.web.openapi import document
+from gladys_companion.web.page import is_open, unknown_visitor
 from gladys_companion.web.routes import OPENAPI, ROUTES, SERVICE, VISITORS, Route, json_response
 from gladys_companion.web.service import VERSION, Service
 
@@ -106,10 +107,11 @@ def local_app(service: Service) -> web.Application:
 
 def _names(config: Config) -> frozenset[str]:
     """Return the names by which the pages may be opened; on loopback there are none but its addresses."""
+    named = frozenset(name.lower() for name in config.local.names)
     if is_loopback(address(config.local.listen)[0]):
-        return frozenset(config.local.names)
+        return named
     own = socket.gethostname().lower()
-    return frozenset({own, f"{own.partition('.')[0]}.local", *(name.lower() for name in config.local.names)})
+    return named | {own, f"{own.partition('.')[0]}.local"}
 
 
 @asynccontextmanager
