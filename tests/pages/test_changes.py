@@ -20,6 +20,7 @@ from gladys_companion.clock import SYSTEM
 from gladys_companion.config import Local
 from gladys_companion.errors import ConfigError
 from gladys_companion.protocol.owntracks.box import seal
+from gladys_companion.web import socket_path
 from gladys_companion.web.visitors import Visitors
 from tests.browser import audit, open_page, picture
 from tests.needs import needs
@@ -129,7 +130,7 @@ async def test_settings_hold_at_once_and_after_a_restart(tmp_path: Path, browser
 
 async def test_with_a_password_changes_ask_for_it(home: Home, browser: Browser, axe: str) -> None:
     """From this machine everybody may look; forms are there for who is logged in, until the password is another."""
-    await visitors(home).set_password(PASSWORD)
+    await set_password(home, PASSWORD)
     async with open_page(browser, expected=REFUSED) as page:
         await page.goto(f"{home.url}{DEVICE}")
         assert await page.get_by_role("button").count() == 0
@@ -143,7 +144,7 @@ async def test_with_a_password_changes_ask_for_it(home: Home, browser: Browser, 
         await page.get_by_label("Its name").fill("Mine")
         await page.get_by_role("button", name="Rename").click()
         await expect(page.get_by_role("heading", name="Mine")).to_be_visible()
-        await visitors(home).set_password(f"{PASSWORD} 2")
+        await set_password(home, f"{PASSWORD} 2")
         await page.get_by_label("Its name").fill("Yours")
         await page.get_by_role("button", name="Rename").click()
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
@@ -155,7 +156,7 @@ async def test_with_a_password_changes_ask_for_it(home: Home, browser: Browser, 
 
 async def test_ten_wrong_passwords(home: Home, browser: Browser) -> None:
     """Then also the right one has to wait, and the page says how long."""
-    await visitors(home).set_password(PASSWORD)
+    await set_password(home, PASSWORD)
     async with open_page(browser, expected=REFUSED) as page:
         await page.goto(f"{home.url}/login")
         for _ in range(10):
@@ -165,10 +166,14 @@ async def test_ten_wrong_passwords(home: Home, browser: Browser) -> None:
         await expect(page.get_by_role("alert")).to_contain_text("10 wrong passwords came from this address")
 
 
-def visitors(home: Home) -> Visitors:
-    found = home.daemon.visitors
-    assert found is not None
-    return found
+async def set_password(home: Home, password: str) -> None:
+    """Set it as the command does, through the socket."""
+    connector = aiohttp.UnixConnector(str(socket_path(home.daemon.config)))
+    async with (
+        aiohttp.ClientSession("http://home", connector=connector) as http,
+        http.put("/api/password", json={"password": password}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +241,7 @@ async def test_other_machines_give_the_password(tmp_path: Path) -> None:
         async with open_whole_home(config):
             pass
     async with open_whole_home(home_config(tmp_path)) as home:
-        await visitors(home).set_password(PASSWORD)
+        await set_password(home, PASSWORD)
     jar = aiohttp.CookieJar(unsafe=True)  # it takes cookies of addresses, as browsers do
     async with open_whole_home(config) as home, aiohttp.ClientSession(cookie_jar=jar) as http:
         assert home.daemon.local is not None
@@ -267,7 +272,7 @@ async def test_other_machines_give_the_password(tmp_path: Path) -> None:
                 await home.post("mqtt:heat", 20)
                 await asyncio.wait([line], timeout=0.2)
             assert line.result().startswith(b"data: ")
-            await visitors(home).set_password(f"{PASSWORD} 2")
+            await set_password(home, f"{PASSWORD} 2")
             await home.post("mqtt:heat", 21)
             rest = await stream.content.read()  # it ends
             assert b'"value":21.0' not in rest

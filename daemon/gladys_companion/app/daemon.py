@@ -24,7 +24,6 @@ from gladys_companion.store.secrets import StoredSecrets
 from gladys_companion.store.writer import SqliteStore
 from gladys_companion.web.service import paired
 from gladys_companion.web.views import Adopt, Pair, Paired
-from gladys_companion.web.visitors import Visitors
 from gladys_companion.web.vitals import InlineStatus, LinkStatus, MdnsStatus, PluginStatus, Vitals
 
 if TYPE_CHECKING:  # it costs a quarter of a second, which only who wants it pays
@@ -61,7 +60,6 @@ class Daemon:
         self.discovery: Discovery | None = None
         self.mdns: Mdns | None = None
         self.local: tuple[str, int] | None = None
-        self.visitors: Visitors | None = None
         self.pairing: Pairing | None = None
         self.link: Link | None = None
         self.inline: Inline | None = None
@@ -75,6 +73,11 @@ class Daemon:
     def add_target(self, name: str, target: Target) -> None:
         """Let events end there too; before anything is delivered."""
         self.targets[name] = PluginRecord(name=name, group="sinks", target=target, status="open")
+
+    @property
+    def silent_for(self) -> float:
+        """For how many seconds the gateway was not heard; 0 without one."""
+        return self.link.silent_for if self.pairing is not None and self.link is not None else 0.0
 
     def vitals(self) -> Vitals:
         """Return how link, discovery and plug-ins are, now."""
@@ -91,7 +94,7 @@ class Daemon:
                 primary=link.primary,
                 instance=self.pairing.instance_id,
                 heartbeat_at=link.heartbeat_at,
-                silent_for=self.link.silent_for,
+                silent_for=self.silent_for,
             )
         records = tuple(
             PluginStatus(name=one.name, group=one.group, status=one.status, reason=one.reason or _trouble(one))

@@ -109,7 +109,7 @@ async def _told_silence(daemon: Daemon, language: str, scheduler: AsyncIOSchedul
     look = asyncio.Event()
     every(LOOK_EVERY, look.set, scheduler, "silence")
     await tell_silence(
-        lambda: daemon.vitals().link.silent_for,
+        lambda: daemon.silent_for,
         daemon.config.link.silent_after,
         language,
         intake=daemon.intake,

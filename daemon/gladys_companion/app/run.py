@@ -93,7 +93,6 @@ async def open_daemon(config: Config, *, clock: Clock = SYSTEM) -> AsyncIterator
         http = await enter(ClientSession())
         daemon = Daemon(config, store, registry, intake, presence, http=http, context=context, clock=clock)
         daemon.add_target(SIGNALS, signals)
-        daemon.visitors = visitors
         service = Service(
             config=config,
             store=store,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gladys_companion import logs
 from gladys_companion.cli.client import NOT_RUNNING, Client, connect
 from gladys_companion.cli.owner import as_owner
+from gladys_companion.cli.settings import Settings
 from gladys_companion.config import Config
 from gladys_companion.errors import Unavailable
 from gladys_companion.web import database_path, socket_path
 
-__all__ = ["ask", "home", "running"]
+__all__ = ["ask", "ask_one", "home", "running"]
 
 T = TypeVar("T")
 
@@ -59,3 +60,8 @@ def ask(config: Config, work: Callable[[Client], Awaitable[T]]) -> T:
             return await work(client)
 
     return asyncio.run(whole())
+
+
+def ask_one(settings: Settings, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    """Return what one request is answered; see ``ask``."""
+    return ask(settings.config(), lambda client: client.ask(method, path, body))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from gladys_companion.cli.client import ANSWER_WITHIN, Client
-from gladys_companion.cli.daemon import ask
+from gladys_companion.cli.daemon import ask, ask_one
 from gladys_companion.cli.device_pairing import pair, unpair
 from gladys_companion.cli.names import find_device, find_feature
 from gladys_companion.cli.output import json_option, number, print_json, print_receipt, print_table, value, when
@@ -22,10 +22,6 @@ WORDS = {"on": True, "true": True, "yes": True, "off": False, "false": False, "n
 
 def _path(device: str, *more: str) -> str:
     return "/".join(("/api/devices", quote(device, safe=":"), *more))
-
-
-def _do(settings: Settings, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    return ask(settings.config(), lambda client: client.ask(method, path, body))
 
 
 @click.group()
@@ -43,7 +39,7 @@ devices.add_command(share)
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """List all devices with their features and last values."""
-    found = _do(settings, "GET", "/api/devices")
+    found = ask_one(settings, "GET", "/api/devices")
     if as_json:
         print_json(found)
         return
@@ -138,7 +134,7 @@ def add(
     kind = {"category": category, "type": type_, "unit": unit, "min": low, "max": high, "writable": writable}
     wished = [{"external_id": one, "name": one[:200] if len(features) > 1 else name, **kind} for one in features]
     wish = {"name": name, "id": device, "features": wished}
-    found = _do(settings, "POST", "/api/devices", wish)
+    found = ask_one(settings, "POST", "/api/devices", wish)
     if as_json:
         print_json(found)
     else:
@@ -173,7 +169,7 @@ def forget(settings: Settings, device: str, yes: bool) -> None:
     called = f"{known['name']} ({known['id']})"
     if not yes:
         click.confirm(f"Forget {called} with its history and aliases?", abort=True)
-    _do(settings, "DELETE", _path(known["id"]))
+    ask_one(settings, "DELETE", _path(known["id"]))
     click.echo(f"{called} is forgotten.")
 
 

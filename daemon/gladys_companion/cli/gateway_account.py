@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gladys_companion.cli.gateway_admin import home_option, operate
-from gladys_companion.cli.output import json_option, print_json, print_table, when
+from gladys_companion.cli.output import json_option, print_json, print_qr, print_table, when
 from gladys_companion.cli.settings import Settings
 from gladys_companion.errors import RequestError
 
@@ -67,13 +67,11 @@ def account_create(settings: Settings, email: str, home: str | None, as_json: bo
 @click.pass_obj
 def account_two_factor(settings: Settings, email: str) -> None:
     """Set up an authenticator app as the second factor of EMAIL: shows a QR code, and asks for the app's code."""
-    import segno  # noqa: PLC0415 - no other command needs it
-
     from gladys_companion.gateway import totp  # noqa: PLC0415 - with cryptography a quarter of a second to import
 
     secret = totp.new_secret()
     shown = totp.url(secret, email)
-    segno.make(shown, error="l").terminal(compact=True)
+    print_qr(shown)
     typed = shown.partition("secret=")[2].partition("&")[0]
     click.echo(f"Scan it with an authenticator app, or type this there: {typed}")
     while True:

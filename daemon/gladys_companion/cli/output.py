@@ -16,6 +16,7 @@ __all__ = [
     "json_option",
     "number",
     "print_json",
+    "print_qr",
     "print_receipt",
     "print_table",
     "print_trace",
@@ -33,6 +34,13 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 def print_json(data: object) -> None:
     """Print any value of ours as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+
+
+def print_qr(text: str) -> None:
+    """Print a QR code for a phone to scan."""
+    import segno  # noqa: PLC0415 - few commands show one
+
+    segno.make(text, error="l").terminal(compact=True)
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

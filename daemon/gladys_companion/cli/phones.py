@@ -11,7 +11,7 @@ import click
 from gladys_companion.cli.client import Client
 from gladys_companion.cli.daemon import ask
 from gladys_companion.cli.names import find_named
-from gladys_companion.cli.output import json_option, print_json, print_table, when
+from gladys_companion.cli.output import json_option, print_json, print_qr, print_table, when
 from gladys_companion.cli.settings import Settings
 from gladys_companion.protocol.owntracks.remote import configuration_link, encryption, new_key
 
@@ -164,9 +164,7 @@ def passphrase(settings: Settings, phone: str, passphrase: str | None, new: bool
 
 
 def _show(key: str) -> None:
-    import segno  # noqa: PLC0415 - no other command needs it
-
-    segno.make(configuration_link(encryption(key)), error="l").terminal(compact=True)
+    print_qr(configuration_link(encryption(key)))
     click.echo(f"Let OwnTracks on the phone import this, or type it there as its encryption key: {key}")
     click.echo("It is shown this once.")
 

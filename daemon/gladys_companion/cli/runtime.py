@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import click
 
-from gladys_companion.cli.daemon import ask
+from gladys_companion.cli.daemon import ask_one
 from gladys_companion.cli.output import json_option, print_json, print_table
 from gladys_companion.cli.settings import Settings
 
 __all__ = ["password", "settings"]
-
-
-def _do(settings: Settings, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    return ask(settings.config(), lambda client: client.ask(method, path, body))
 
 
 @click.group()
@@ -28,7 +23,7 @@ def settings() -> None:
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """List the settings that may be changed while the daemon runs."""
-    found = _do(settings, "GET", "/api/settings")
+    found = ask_one(settings, "GET", "/api/settings")
     if as_json:
         print_json(found)
         return
@@ -42,7 +37,7 @@ def list_(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def set_(settings: Settings, name: str, value: str) -> None:
     """Let a setting have another VALUE, from now on and after restarts, until it is reset."""
-    done = _do(settings, "PUT", f"/api/settings/{quote(name)}", {"value": value})
+    done = ask_one(settings, "PUT", f"/api/settings/{quote(name)}", {"value": value})
     click.echo(f"{done['name']} is {_shown(done['value'])} now; the configuration says {_shown(done['configured'])}.")
 
 
@@ -51,7 +46,7 @@ def set_(settings: Settings, name: str, value: str) -> None:
 @click.pass_obj
 def reset(settings: Settings, name: str) -> None:
     """Let the configuration hold again."""
-    done = _do(settings, "DELETE", f"/api/settings/{quote(name)}")
+    done = ask_one(settings, "DELETE", f"/api/settings/{quote(name)}")
     click.echo(f"{done['name']} is {_shown(done['value'])} now, as the configuration says.")
 
 
@@ -65,7 +60,7 @@ def password() -> None:
 @click.pass_obj
 def set_password(settings: Settings, password: str) -> None:
     """Set the password of the home's pages; all browsers are logged out."""
-    _do(settings, "PUT", "/api/password", {"password": password})
+    ask_one(settings, "PUT", "/api/password", {"password": password})
     click.echo("Set. From this machine the pages can be read without it; to change something there it is asked for.")
 
 
@@ -73,7 +68,7 @@ def set_password(settings: Settings, password: str) -> None:
 @click.pass_obj
 def remove(settings: Settings) -> None:
     """Let the pages be changed from this machine without a password, and be seen from no other."""
-    _do(settings, "PUT", "/api/password", {"password": None})
+    ask_one(settings, "PUT", "/api/password", {"password": None})
     click.echo("Removed. Pages that other machines can reach need one at the next start.")
 
 

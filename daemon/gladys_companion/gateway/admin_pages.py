@@ -5,7 +5,6 @@ Every form carries the session's token, is refused from another site, and works 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -21,7 +20,8 @@ from gladys_companion.gateway.keys import SCOPES
 from gladys_companion.gateway.onboarding import Onboarding
 from gladys_companion.gateway.storage import Home, Key
 from gladys_companion.pages import Pages
-from gladys_companion.pages.forms import host_name, is_named, is_own, see_other
+from gladys_companion.pages.forms import demand_own, demand_token, host_name, is_named, see_other
+from gladys_companion.pages.qr import qr_picture
 from gladys_companion.pages.sessions import Session
 
 __all__ = ["admin_link_routes", "admin_page_routes"]
@@ -91,6 +91,7 @@ class _AdminPages:
         self._admins = admins
         self._accounts = accounts
         self._onboarding = onboarding
+        self._names = {host_name(urlsplit(onboarding.public_url).netloc)}
         self._sender = sender
         self._heartbeats = heartbeats
         self._pages = pages
@@ -101,11 +102,11 @@ class _AdminPages:
         """Refuse a name that somebody makes resolve to this gateway, and forms of other sites; show errors as pages."""
 
         async def handle(request: web.Request) -> web.Response:
-            if not is_named(request.host, {host_name(urlsplit(self._onboarding.public_url).netloc)}):
+            if not is_named(request.host, self._names):
                 raise RequestError(421, "HOST_REFUSED", "Open this by its own name, as public_url says it.")
             try:
-                if request.method == "POST" and not is_own(request):
-                    raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+                if request.method == "POST":
+                    demand_own(request)
                 return await handler(request)
             except CompanionError as error:
                 return await self._page(request, "failed.html", error.status, says=str(error), session=None)
@@ -129,10 +130,7 @@ class _AdminPages:
             if session is None:
                 return see_other("/login")
             form = await request.post()
-            if form.get("csrf") != session.csrf:
-                raise RequestError(
-                    403, "FORBIDDEN", "This form is too old: go back, reload the page, and send it again."
-                )
+            demand_token(form.get("csrf"), session.csrf)
             return await handler(request, session, form)
 
         return handle
@@ -268,7 +266,7 @@ class _AdminPages:
             link, _ = self._onboarding.link(home.id, str(form.get("name", "")), str(form.get("user", "")))
         except RequestError as error:
             return await self._home(request, session, home, says=str(error))
-        return await self._home(request, session, home, link=link, picture=await asyncio.to_thread(_qr, link))
+        return await self._home(request, session, home, link=link, picture=await qr_picture(link, 5))
 
     def _key(self, request: web.Request) -> Key:
         key = self._accounts.storage.key(request[ROUTE_ID])
@@ -286,10 +284,3 @@ class _AdminPages:
         return next(
             (one.last_seen for one in self._accounts.instances(home.id) if one.id == home.primary_instance), None
         )
-
-
-def _qr(text: str) -> str:
-    import segno  # noqa: PLC0415 - likewise
-
-    made: str = segno.make(text, error="m").svg_data_uri(scale=5, border=4, dark="#000", light="#fff")
-    return made

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-__all__ = ["host_name", "is_named", "is_own", "see_other"]
+from gladys_companion.errors import RequestError
+
+__all__ = ["demand_own", "demand_token", "host_name", "is_named", "see_other"]
 
 
 def host_name(host: str | None) -> str:
@@ -31,8 +34,27 @@ def is_named(host: str | None, names: Collection[str]) -> bool:
     return True
 
 
-def is_own(request: web.BaseRequest) -> bool:
-    """Return whether a form was sent by a page of this server, as the browser says."""
+def demand_own(request: web.BaseRequest) -> None:
+    """Let a form through that a page of this server sent, as the browser says.
+
+    Raises:
+        RequestError: 403: another site sent it.
+    """
+    if not _is_own(request):
+        raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+
+
+def demand_token(given: object, token: str) -> None:
+    """Let a form through that carries the token of the page that it stood on.
+
+    Raises:
+        RequestError: 403: it carries another, or none.
+    """
+    if not hmac.compare_digest(str(given).encode(), token.encode()):
+        raise RequestError(403, "FORBIDDEN", "This form is too old: go back, reload the page, and send it again.")
+
+
+def _is_own(request: web.BaseRequest) -> bool:
     origin = request.headers.get("Origin")
     if origin is not None and origin != "null":
         return origin.partition("://")[2] == request.host

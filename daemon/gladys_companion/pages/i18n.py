@@ -6,8 +6,6 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from gladys_companion.pages.said import Said
-
 __all__ = ["LANGUAGES", "Translator", "choose", "sentences"]
 
 LANGUAGES = ("en", "fr")
@@ -38,15 +36,11 @@ def choose(accept_language: str | None, wanted: str | None = None) -> str:
 
 
 class Translator:
-    """Says things in one language; a template calls it with a key and the values of its placeholders.
-
-    ``said`` returns a sentence of the program's own, piece by piece; see ``said.Said``.
-    """
+    """Says things in one language; a template calls it with a key and the values of its placeholders."""
 
     def __init__(self, language: str) -> None:
         self.language = language
         self._sentences = sentences(language)
-        self.said = Said(language).pieces
 
     def __call__(self, key: str, **values: object) -> str:
         """Return a sentence with its values.

@@ -11,6 +11,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from gladys_companion.pages.i18n import LANGUAGES, Translator, choose
+from gladys_companion.pages.said import Said
 from gladys_companion.pages.static import address_of
 
 __all__ = ["HEADERS", "Renderer"]
@@ -38,7 +39,7 @@ def moment(at: float) -> Markup:
 @jinja2.pass_context
 def said(context: jinja2.runtime.Context, text: str) -> Markup:
     """Return what the program says, in the language of the page; what nobody translated is marked as English."""
-    pieces = context["t"].said(text)
+    pieces = context["pieces"](text)
     foreign = Markup('<span lang="en">{}</span>')
     return Markup(" ").join(_coded(one.text) if one.known else foreign.format(_coded(one.text)) for one in pieces)
 
@@ -70,6 +71,7 @@ class Renderer:
             self._templates.get_template(name)
         address_of("style.css")  # reads all of them
         self._translators = {language: Translator(language) for language in LANGUAGES}
+        self._said = {language: Said(language) for language in LANGUAGES}
 
     def translator(self, request: web.BaseRequest) -> Translator:
         """Return who says things in the language of who asks."""
@@ -82,6 +84,7 @@ class Renderer:
         language = t.language
         text = self._templates.get_template(template).render(
             t=t,
+            pieces=self._said[language].pieces,
             language=language,
             languages=LANGUAGES,
             static=address_of,

@@ -46,12 +46,12 @@ class _Entry(Struct, frozen=True):
 class Said:
     """Says what the program says in one language."""
 
-    def __init__(self, language: str, sentences: Mapping[str, str] | None = None) -> None:
+    def __init__(self, language: str) -> None:
         self._exact: dict[str, str] = {}
         self._entries: list[_Entry] = []
-        self._own = language == "en" and sentences is None
+        self._own = language == "en"
         if not self._own:
-            self._read(sentences if sentences is not None else _file(language))
+            self._read(_file(language))
         self.pieces = lru_cache(maxsize=2_048)(self._pieces)
 
     def _read(self, sentences: Mapping[str, str]) -> None:
@@ -103,14 +103,8 @@ class Said:
 
     def _part(self, name: str, text: str) -> Piece:
         """Return what stands for a placeholder."""
-        if _kind(name) not in _NESTED:
+        if _kind(name) not in _NESTED or not text.strip():
             return Piece(text, known=True)
-        exact = self._exact.get(text)  # also of what begins with a blank
-        if exact is not None or not text.strip():
-            return Piece(exact or text, known=True)
-        whole = self._whole(text, nested=True)
-        if whole is not None:
-            return Piece(whole, known=True)
         pieces = tuple(_joined(self._runs(text, nested=True)))
         return Piece(" ".join(piece.text for piece in pieces), known=all(piece.known for piece in pieces))
 

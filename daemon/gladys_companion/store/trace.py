@@ -139,14 +139,12 @@ def waiting(database: Database, most: int) -> list[dict[str, Any]]:
 
     ``{"external_id", "events", "id", "at"}``: how many wait, and the newest of them.
     """
-    rows = database.conn.execute(
-        "SELECT external_id, count(*), max(seq) AS newest FROM events WHERE state = 'unbound' AND kind = 'state' "
-        "AND external_id IS NOT NULL GROUP BY external_id ORDER BY newest DESC LIMIT ?",
+    rows = database.conn.execute(  # beside max(), SQLite takes the other columns from the row that has it
+        "SELECT external_id, count(*), id, at, max(seq) AS newest FROM events WHERE state = 'unbound' "
+        "AND kind = 'state' AND external_id IS NOT NULL GROUP BY external_id ORDER BY newest DESC LIMIT ?",
         (most,),
-    ).fetchall()
-    one = database.conn.execute
-    found = [(*one("SELECT id, at FROM events WHERE seq = ?", (seq,)).fetchone(), name, n) for name, n, seq in rows]
-    return [{"external_id": name, "events": n, "id": id_, "at": at} for id_, at, name, n in found]
+    )
+    return [{"external_id": name, "events": n, "id": id_, "at": at} for name, n, id_, at, _ in rows]
 
 
 def values(database: Database, external_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

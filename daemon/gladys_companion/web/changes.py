@@ -18,7 +18,6 @@ from gladys_companion.pages.forms import see_other
 from gladys_companion.web.page import Do, Form, Handler, doing, field, own_form, page, readable
 from gladys_companion.web.phone_pages import PHONE_FORMS
 from gladys_companion.web.route import SERVICE
-from gladys_companion.web.service import Service
 from gladys_companion.web.views import Expose, SetValue
 
 __all__ = ["add_changes"]
@@ -67,7 +66,7 @@ async def _rename(request: web.Request, form: Form) -> web.Response:
 
 async def _set(request: web.Request, form: Form) -> web.Response:
     service = request.app[SERVICE]
-    feature = _feature(service, field(form, "external_id"))
+    feature = service.feature(field(form, "external_id"))
     receipt = await service.set_value(
         feature.device, SetValue(external_id=feature.external_id, value=_value(feature, field(form, "value")))
     )
@@ -93,7 +92,7 @@ def _value(feature: Feature, given: str) -> float | str:
 
 async def _expose(request: web.Request, form: Form) -> web.Response:
     service = request.app[SERVICE]
-    feature = _feature(service, field(form, "external_id"))
+    feature = service.feature(field(form, "external_id"))
     key_ids = tuple(filter(None, [field(form, "key_id").strip()]))
     await service.expose(Expose(external_id=feature.external_id, key_ids=key_ids))
     return _device(feature.device, "exposed")
@@ -101,14 +100,14 @@ async def _expose(request: web.Request, form: Form) -> web.Response:
 
 async def _unexpose(request: web.Request, form: Form) -> web.Response:
     service = request.app[SERVICE]
-    feature = _feature(service, field(form, "external_id"))
+    feature = service.feature(field(form, "external_id"))
     await service.registry.unexpose(feature.external_id)
     return _device(feature.device, "unexposed")
 
 
 async def _bind(request: web.Request, form: Form) -> web.Response:
     service = request.app[SERVICE]
-    feature = _feature(service, field(form, "external_id"))
+    feature = service.feature(field(form, "external_id"))
     await service.registry.alias(field(form, "alias"), feature.external_id)
     event = field(form, "event")
     return see_other(f"/events/{quote(event, safe='')}?done=bound") if event else _device(feature.device, "bound")
@@ -137,13 +136,6 @@ async def _change(request: web.Request, form: Form) -> web.Response:
 async def _reset(request: web.Request, form: Form) -> web.Response:
     await request.app[SERVICE].settings.reset(field(form, "name"))
     return see_other("/settings?done=reset")
-
-
-def _feature(service: Service, external_id: str) -> Feature:
-    feature = service.registry.snapshot.feature(external_id)
-    if feature is None:
-        raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", f"No device feature {external_id[:100]!r} is known here.")
-    return feature
 
 
 def _device(device_id: str, done: str) -> web.Response:

@@ -129,10 +129,8 @@ async def _device(request: web.Request) -> web.Response:
 
 
 async def _history(request: web.Request) -> web.Response:
-    service, external_id = request.app[SERVICE], request.query.get("id", "")
-    feature = service.registry.snapshot.feature(external_id)
-    if feature is None:
-        raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", f"No device feature {external_id[:100]!r} is known here.")
+    service = request.app[SERVICE]
+    feature = service.feature(request.query.get("id", ""))
     span = request.query.get("span", "day")
     until = service.clock.now()
     since = until - SPANS.get(span, SPANS["day"])

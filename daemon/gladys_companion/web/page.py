@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
@@ -10,7 +9,7 @@ from aiohttp import web
 
 from gladys_companion.errors import CompanionError, RequestError
 from gladys_companion.pages import STATIC, Pages
-from gladys_companion.pages.forms import is_own, see_other
+from gladys_companion.pages.forms import demand_own, demand_token, see_other
 from gladys_companion.web.route import SERVICE
 
 __all__ = [
@@ -73,8 +72,7 @@ def doing(handler: Do) -> Handler:
         token = request.app[SERVICE].visitors.token(request)
         if token is None:
             return see_other("/login")
-        if not hmac.compare_digest(str(form.get("csrf", "")).encode(), token.encode()):
-            raise RequestError(403, "FORBIDDEN", "This form is too old: go back, reload the page, and send it again.")
+        demand_token(form.get("csrf"), token)
         return await handler(request, form)
 
     return readable(handle)
@@ -86,8 +84,7 @@ async def own_form(request: web.Request) -> Form:
     Raises:
         RequestError: 403: another site sent it.
     """
-    if not is_own(request):
-        raise RequestError(403, "FORBIDDEN", "This form was sent by another site.")
+    demand_own(request)
     return await request.post()
 
 

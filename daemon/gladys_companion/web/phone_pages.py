@@ -6,7 +6,6 @@ sees it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,6 +14,7 @@ from msgspec import structs
 from sqlite_utils import Database
 
 from gladys_companion.pages.forms import see_other
+from gladys_companion.pages.qr import qr_picture
 from gladys_companion.presence import asked
 from gladys_companion.protocol.owntracks.remote import configuration_link, encryption, new_key
 from gladys_companion.store import people as rows
@@ -52,21 +52,12 @@ async def _seal(request: web.Request, form: Form) -> web.Response:
     phone = await service.presence.desk.read(lambda ledger: rows.phone(ledger.database, phone_id))
     await service.presence.set_passphrase(phone_id, key)
     link = configuration_link(encryption(key))
-    return await page(
-        request, "phone_key.html", phone=phone, key=key, link=link, picture=await asyncio.to_thread(_qr, link)
-    )
+    return await page(request, "phone_key.html", phone=phone, key=key, link=link, picture=await qr_picture(link, 4))
 
 
 async def _unseal(request: web.Request, form: Form) -> web.Response:
     await request.app[SERVICE].presence.set_passphrase(field(form, "phone"), None)
     return see_other("/phones?done=unsealed")
-
-
-def _qr(text: str) -> str:
-    import segno  # noqa: PLC0415 - only who makes a key pays for it
-
-    made: str = segno.make(text, error="m").svg_data_uri(scale=4, border=4, dark="#000", light="#fff")
-    return made
 
 
 PHONE_FORMS: Mapping[str, Do] = MappingProxyType(

@@ -246,6 +246,18 @@ class Service(Struct, frozen=True, kw_only=True):
         """Return ids that nothing has and that something was sent to, as ``store.trace.waiting`` does."""
         return await self.store.read(lambda database: trace.waiting(database, most))
 
+    def feature(self, external_id: str) -> Feature:
+        """Return what an external id or alias means.
+
+        Raises:
+            RequestError: 404 ``DEVICE_FEATURE_NOT_FOUND``.
+        """
+        feature = self.registry.snapshot.feature(external_id)
+        if feature is None:
+            sentence = f"No device feature {external_id[:100]!r} is known here."
+            raise RequestError(404, "DEVICE_FEATURE_NOT_FOUND", sentence)
+        return feature
+
     async def likely(self, external_id: str) -> tuple[Feature, ...]:
         """Return the features that an id which nothing has may mean, the likeliest first; see ``resolve.likely``."""
         registry = self.registry.snapshot
