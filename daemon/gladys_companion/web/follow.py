@@ -25,8 +25,15 @@ Row = dict[str, Any]
 
 
 async def follow(store: Store, intake: Intake) -> AsyncGenerator[Row | None]:
-    """Yield rows as ``store.trace.events`` returns them, from now on, for ever; skips none. None: nothing new."""
+    """Return what yields rows as ``store.trace.events`` returns them, for ever; skips none. None: nothing new.
+
+    They are those of events that are committed after this has returned, and perhaps some from before.
+    """
     newest = next((row["seq"] for row in await store.read(lambda database: trace.events(database, limit=1))), 0)
+    return _rows(store, intake, newest)
+
+
+async def _rows(store: Store, intake: Intake, newest: int) -> AsyncGenerator[Row | None]:
     opened: dict[int, str] = {}
     unbound: dict[int, str] = {}
     while True:

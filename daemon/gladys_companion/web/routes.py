@@ -83,9 +83,9 @@ async def _event(service: Service, request: web.Request) -> object:
 
 async def _stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    await response.prepare(request)
     visitors = request.get(VISITORS)
-    async with aclosing(request.app[SERVICE].follow()) as rows:
+    async with aclosing(await request.app[SERVICE].follow()) as rows:
+        await response.prepare(request)  # whoever has the headers misses nothing from then on
         async for row in rows:
             if visitors is not None and not await visitors.may_look(request):
                 break  # logged out meanwhile

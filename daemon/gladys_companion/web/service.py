@@ -300,9 +300,9 @@ class Service(Struct, frozen=True, kw_only=True):
         )
         return await self.intake.submit(again)
 
-    def follow(self) -> AsyncGenerator[Mapping[str, Any] | None]:
-        """Yield events as they come, and again when their outcome changes; None from time to time if there is none."""
-        return follow(self.store, self.intake)
+    async def follow(self) -> AsyncGenerator[Mapping[str, Any] | None]:
+        """Return what yields events from now on, and again when their outcome changes; None while there is none."""
+        return await follow(self.store, self.intake)
 
     async def backup(self) -> BinaryIO:
         """Return a checked copy of the database, open for reading and already without a name.
